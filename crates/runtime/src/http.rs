@@ -13,3 +13,6 @@ pub use bytes::Bytes;
 pub use client::{Call, Client, ClientError, ClientLimits, Reply, ReplyStream};
 pub use message::{Body, BoxFuture, ChunkSource, Headers, Request, Response};
 pub use server::{Handler, Server, ServerLimits};
+
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,8 @@ impl Client {
         let (address, request) = encode(call)?;
         let connect = async {
             let stream = TcpStream::connect(&address).await;
-            let stream = stream.map_err(|error| ClientError::Connect(format!("{address}: {error}")))?;
+            let stream =
+                stream.map_err(|error| ClientError::Connect(format!("{address}: {error}")))?;
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)
         };
         let (mut sender, connection) = within(Some(self.limits.connect_timeout), connect).await?;

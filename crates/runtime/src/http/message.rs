@@ -64,7 +64,7 @@ impl Headers {
 
     /// The first value of a field; `name` is lower case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// All values of a field; `name` is lower case.
