@@ -12,6 +12,7 @@ pub mod clock;
 pub mod control;
 pub mod cores;
 pub mod deadline;
+pub mod http;
 pub mod net;
 pub mod signal;
 pub mod sink;
