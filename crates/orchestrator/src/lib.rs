@@ -10,6 +10,7 @@
 mod command_line;
 mod spec;
 mod validate;
+mod vocabulary;
 
 pub use command_line::{COMMAND_BYTES_MAX, CommandLine, CommandProblem, ExpandProblem};
 pub use spec::{
@@ -17,3 +18,7 @@ pub use spec::{
     StatusRange,
 };
 pub use validate::{REPLICAS_MAX, SpecProblem, check_specs, environment_name};
+pub use vocabulary::{
+    Action, CRASH_LOOP_FROM, Command, Exit, Note, NoteKind, Observation, Outcome, Refused,
+    ReplicaState, ReplicaView, RolloutView, ServiceView, Severity, TrafficState, Verdict,
+};
