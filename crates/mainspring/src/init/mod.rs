@@ -1,0 +1,1 @@
+//! `mainspring init`: a first configuration from what a folder contains.
