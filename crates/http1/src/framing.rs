@@ -49,25 +49,19 @@ impl Facts {
     pub(crate) fn admit(&mut self, field: &Field, value: &[u8]) -> Result<(), Malformed> {
         match field.known {
             Known::Host => {
-                if self.host.replace(field.value).is_some() {
-                    return Err(Malformed::bad("more than one Host field", field.name.start));
-                }
+                let is_first = self.host.replace(field.value).is_none();
+                require(is_first, "more than one Host field", field.name.start)?;
             }
             Known::ContentLength => {
                 let length = content_length(value)
                     .ok_or(Malformed::bad("an invalid Content-Length", field.value.start))?;
-                if self.content_length.replace(length).is_some() {
-                    let reason = "more than one Content-Length field";
-                    return Err(Malformed::bad(reason, field.name.start));
-                }
+                let is_first = self.content_length.replace(length).is_none();
+                require(is_first, "more than one Content-Length field", field.name.start)?;
             }
             Known::TransferEncoding => {
-                let at = field.value.start;
-                if self.chunked {
-                    let reason = "more than one Transfer-Encoding field";
-                    return Err(Malformed::bad(reason, field.name.start));
-                }
-                transfer_encoding(value, at)?;
+                let reason = "more than one Transfer-Encoding field";
+                require(!self.chunked, reason, field.name.start)?;
+                transfer_encoding(value, field.value.start)?;
                 self.chunked = true;
                 self.coding_at = field.name.start;
             }
@@ -154,6 +148,10 @@ pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// RFC 9110 §5.6.2.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn require(holds: bool, reason: &'static str, at: u32) -> Result<(), Malformed> {
+    if holds { Ok(()) } else { Err(Malformed::bad(reason, at)) }
 }
 
 fn content_length(value: &[u8]) -> Option<u64> {

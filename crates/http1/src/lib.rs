@@ -10,6 +10,8 @@
 //!
 //! Not here: sockets, time-outs, routing, and what to forward; `edge` and `load` drive this crate.
 
+#![forbid(unsafe_code)]
+
 mod body;
 pub mod encode;
 mod field;

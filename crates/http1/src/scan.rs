@@ -5,6 +5,7 @@
 //! line: slower by a constant, but linear however the bytes trickle in, and exact about the place
 //! of a fault. Verdicts therefore never depend on how the bytes were cut.
 
+use crate::framing::is_token_byte;
 use crate::{EMPTY_LINE_COUNT_MAX, Limits, Malformed, Span};
 
 /// Where the search for lines stands.
@@ -101,6 +102,11 @@ impl Scan {
         first: FirstLine,
     ) -> Result<Option<Span>, Malformed> {
         let start = self.line_start;
+        // A client that speaks TLS to this door sends no line end for long: tell it at once.
+        let first_byte = buffer.get(start as usize).copied().unwrap_or(b'\r');
+        if !self.in_fields && !is_token_byte(first_byte) && !matches!(first_byte, b'\r' | b'\n') {
+            return Err(Malformed::bad("this is not HTTP", start));
+        }
         let fresh = buffer.get(self.searched as usize..).unwrap_or_default();
         let found = memchr::memchr(b'\n', fresh).map(|at| self.searched + at as u32 + 1);
         // Without a line end, at least one more byte must come.
