@@ -1,5 +1,6 @@
 //! What the fields say about the connection and about where the message ends.
 
+use crate::field::is_name;
 use crate::{CONNECTION_OPTION_COUNT_MAX, Field, Known, Malformed, Span};
 
 /// How a message's body is delimited (RFC 9112 §6.3).
@@ -89,11 +90,17 @@ impl Facts {
             return Ok(());
         }
         let mut option_count = 0;
+        // By index: an option marks fields while we stand in the list of them.
         for index in 0..fields.len() {
             let Some(field) = fields.get(index).filter(|f| f.known == Known::Connection) else {
                 continue;
             };
             let (value, at) = (field.value.of(buffer), field.value.start);
+            // What nearly everybody says, without taking it apart.
+            if is_name(value, b"keep-alive") {
+                self.keep_alive = true;
+                continue;
+            }
             for option in items(value).filter(|option| !option.is_empty()) {
                 option_count += 1;
                 if option_count > CONNECTION_OPTION_COUNT_MAX {
@@ -112,7 +119,7 @@ impl Facts {
         fields: &mut [Field],
         buffer: &[u8],
     ) -> Result<(), Malformed> {
-        if option.eq_ignore_ascii_case(b"close") {
+        if is_name(option, b"close") {
             self.close = true;
             return Ok(());
         }
