@@ -8,11 +8,19 @@
 //! then the machine: `machine` (one step), `service` (one service's replicas), `rollout`.
 
 mod command_line;
+mod effects;
+mod machine;
+mod memory;
+mod replica;
+mod rollout;
+mod service;
 mod spec;
 mod validate;
 mod vocabulary;
 
 pub use command_line::{COMMAND_BYTES_MAX, CommandLine, CommandProblem, ExpandProblem};
+pub use machine::{Orchestrator, Taken};
+pub use memory::{Memory, Numbers, ReplicaMemory, ServiceMemory};
 pub use spec::{
     BackOff, DeployPolicy, EnvValue, HealthCheck, Limits, Probe, ProgramSpec, ServiceSpec, Source,
     StatusRange,

@@ -14,6 +14,8 @@ pub mod cores;
 pub mod deadline;
 pub mod http;
 pub mod net;
+pub mod process;
+pub mod poll;
 pub mod signal;
 pub mod sink;
 pub mod sync;
