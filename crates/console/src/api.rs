@@ -16,7 +16,7 @@ pub use change::{
     SecretStatus, SecretValue, ServiceReport,
 };
 pub use event::{Event, EventKind, EventSeverity, LogLine, LogQuery, LogStream};
-pub use history::{History, HistoryPoint, HistorySeries, LiveSample, TrafficRates};
+pub use history::{History, HistoryPoint, HistorySeries, Live, LiveSample, TrafficRates};
 pub use meter::{
     ConnectionMeters, EndpointMeters, Histogram, HistogramBucket, Meters, RouteMeters,
     ServiceMeters, StatusCounts, TrafficMeters,

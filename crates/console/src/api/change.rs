@@ -1,9 +1,10 @@
 //! What can be asked for, and what came of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A config to compare with the running one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigText {
     /// The config itself; absent: the node reads its own file again.
@@ -15,7 +16,7 @@ pub struct ConfigText {
 }
 
 /// A config to put in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReloadRequest {
     /// The config itself; absent: the node reads its own file again.
@@ -30,7 +31,7 @@ pub struct ReloadRequest {
 }
 
 /// What a new config would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanReport {
     /// Names the pair of running and new config.
     pub id: String,
@@ -41,7 +42,7 @@ pub struct PlanReport {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanChange {
     /// What kind of thing.
     pub subject: PlanSubject,
@@ -56,7 +57,7 @@ pub struct PlanChange {
 }
 
 /// Kinds of things in a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanSubject {
     /// `[service.…]`.
@@ -70,7 +71,7 @@ pub enum PlanSubject {
 }
 
 /// What happens to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanAction {
     /// Is new.
@@ -82,7 +83,7 @@ pub enum PlanAction {
 }
 
 /// A config was put in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadReport {
     /// Its generation.
     pub generation: u64,
@@ -91,7 +92,7 @@ pub struct ReloadReport {
 }
 
 /// A deploy is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployReport {
     /// Of which service.
     pub service: String,
@@ -106,7 +107,7 @@ pub struct DeployReport {
 }
 
 /// How a deploy ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployOutcome {
     /// The new version answers.
@@ -116,15 +117,21 @@ pub enum DeployOutcome {
 }
 
 /// Sets the number of replicas.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleRequest {
-    /// Wanted replicas.
+    /// Wanted replicas, at most [`ScaleRequest::REPLICAS_MAX`].
+    #[schemars(range(max = 1000))]
     pub replicas: u32,
 }
 
+impl ScaleRequest {
+    /// Most replicas of a service on a node: a slip of the finger must not start a million.
+    pub const REPLICAS_MAX: u32 = 1000;
+}
+
 /// Something was done to a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceReport {
     /// Which.
     pub service: String,
@@ -135,7 +142,7 @@ pub struct ServiceReport {
 }
 
 /// A request to explain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     /// `GET`.
@@ -148,7 +155,7 @@ pub struct ExplainRequest {
 }
 
 /// Which route a request takes and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// As received.
     pub method: String,
@@ -170,7 +177,7 @@ pub struct Explanation {
 }
 
 /// One route on the way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainStep {
     /// Which.
     pub route: String,
@@ -181,7 +188,7 @@ pub struct ExplainStep {
 }
 
 /// A secret without its value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretStatus {
     /// Name used in `env = { KEY = { secret = "name" } }`.
     pub name: String,
@@ -192,7 +199,7 @@ pub struct SecretStatus {
 }
 
 /// Sets a secret. Its `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretValue {
     /// The value.
@@ -206,7 +213,7 @@ impl std::fmt::Debug for SecretValue {
 }
 
 /// Why a request was refused or failed: `application/problem+json` (RFC 9457 §3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `about:blank`, or a page about this kind of problem.
     #[serde(rename = "type")]

@@ -1,9 +1,10 @@
 //! The last hour and the last seconds, made of differences between meters.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Traffic over a short time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrafficRates {
     /// Requests a second.
     pub requests_per_s: f64,
@@ -18,7 +19,7 @@ pub struct TrafficRates {
 }
 
 /// What moved during the last sampling step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveSample {
     /// When it was taken.
     pub time_unix_ms: u64,
@@ -36,8 +37,17 @@ pub struct LiveSample {
     pub connections: u64,
 }
 
+/// The node at a glance: what the console's picture shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Live {
+    /// What runs.
+    pub status: super::Status,
+    /// What moved.
+    pub sample: LiveSample,
+}
+
 /// The last hour of something.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     /// Time between two points.
     pub step_ms: u64,
@@ -48,7 +58,7 @@ pub struct History {
 }
 
 /// Points of one route, one service, or all together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HistorySeries {
     /// `total`, `route` or `service`.
     pub subject: String,
@@ -59,7 +69,7 @@ pub struct HistorySeries {
 }
 
 /// One step of a series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryPoint {
     /// Traffic during the step.
     #[serde(flatten)]

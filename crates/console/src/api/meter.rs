@@ -2,10 +2,11 @@
 //!
 //! The node sums them over its cores; rates, percentiles and history are made of them here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// All counters at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Meters {
     /// A route each, in any order. Requests that matched none have the name `""`.
     pub routes: Vec<RouteMeters>,
@@ -18,7 +19,7 @@ pub struct Meters {
 }
 
 /// What went through a route.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteMeters {
     /// The same as in [`super::RouteStatus`]; empty: no route matched.
     pub route: String,
@@ -29,7 +30,7 @@ pub struct RouteMeters {
 }
 
 /// What went to a service, over all routes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceMeters {
     /// Which.
     pub service: String,
@@ -44,7 +45,7 @@ pub struct ServiceMeters {
 }
 
 /// What went to one replica.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointMeters {
     /// Whose.
     pub service: String,
@@ -62,7 +63,7 @@ pub struct EndpointMeters {
 }
 
 /// Requests, bytes and latency.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrafficMeters {
     /// By the class of their status.
     pub statuses: StatusCounts,
@@ -77,7 +78,7 @@ pub struct TrafficMeters {
 }
 
 /// Requests by the class of their status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusCounts {
     /// 101.
     pub informational: u64,
@@ -94,7 +95,7 @@ pub struct StatusCounts {
 }
 
 /// Connections with clients and with replicas.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionMeters {
     /// Client connections accepted so far.
     pub accepted: u64,
@@ -117,7 +118,7 @@ pub struct ConnectionMeters {
 }
 
 /// Counts of values by size; buckets without a count may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Histogram {
     /// Ascending by bound.
     pub buckets: Vec<HistogramBucket>,
@@ -126,7 +127,7 @@ pub struct Histogram {
 }
 
 /// Values up to `upper_us` and above the bucket before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistogramBucket {
     /// Largest value in it, in microseconds.
     pub upper_us: u64,
@@ -188,6 +189,21 @@ impl Histogram {
         Self { buckets, sum_us: self.sum_us.saturating_sub(earlier.sum_us) }
     }
 
+    /// Counts `more` in as well; both ascend by bound.
+    pub fn add(&mut self, more: &Self) {
+        for bucket in &more.buckets {
+            match self.buckets.binary_search_by_key(&bucket.upper_us, |own| own.upper_us) {
+                Ok(found) => {
+                    if let Some(own) = self.buckets.get_mut(found) {
+                        own.count += bucket.count;
+                    }
+                }
+                Err(place) => self.buckets.insert(place, *bucket),
+            }
+        }
+        self.sum_us = self.sum_us.saturating_add(more.sum_us);
+    }
+
     /// The bound of the bucket that holds the value at `share` (0.99 for p99), in microseconds;
     /// `None` without values.
     pub fn quantile_us(&self, share: f64) -> Option<u64> {
@@ -230,6 +246,13 @@ mod tests {
         assert_eq!(values.quantile_us(1.0), Some(1000));
         assert_eq!(values.quantile_us(0.0), Some(10));
         assert_eq!(Histogram::default().quantile_us(0.5), None);
+    }
+
+    #[test]
+    fn a_sum_has_the_buckets_of_both() {
+        let mut sum = histogram(&[(10, 5), (30, 2)]);
+        sum.add(&histogram(&[(5, 1), (30, 1), (40, 7)]));
+        assert_eq!(sum, histogram(&[(5, 1), (10, 5), (30, 3), (40, 7)]));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything that `mainspring status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// This node.
     pub node: NodeStatus,
@@ -16,7 +17,7 @@ pub struct Status {
 }
 
 /// The process that answers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeStatus {
     /// `[node] name`.
     pub name: String,
@@ -48,7 +49,7 @@ pub struct NodeStatus {
 }
 
 /// An open door.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ListenerStatus {
     /// Key in `[listen]`: `http`, `console`.
     pub door: String,
@@ -57,7 +58,7 @@ pub struct ListenerStatus {
 }
 
 /// Who runs a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceKind {
     /// `run = …`: Mainspring.
@@ -68,7 +69,7 @@ pub enum ServiceKind {
 }
 
 /// A service in one word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
     /// No replica is ready yet.
@@ -93,7 +94,7 @@ pub enum ServiceState {
 }
 
 /// A service and its replicas.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Name in the config.
     pub name: String,
@@ -126,7 +127,7 @@ pub struct ServiceStatus {
 }
 
 /// A limit and how it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitStatus {
     /// `memory`, `cpu`, `open-files`, …
     pub what: String,
@@ -137,7 +138,7 @@ pub struct LimitStatus {
 }
 
 /// How far a deploy is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployProgress {
     /// The version being brought up.
     pub version: u64,
@@ -150,7 +151,7 @@ pub struct DeployProgress {
 }
 
 /// A replica in one word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReplicaState {
     /// Runs; its health is not proven yet.
@@ -173,7 +174,7 @@ pub enum ReplicaState {
 }
 
 /// One process of a service, or one address of an external one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaStatus {
     /// `orders.3`.
     pub id: String,
@@ -215,7 +216,7 @@ pub struct ReplicaStatus {
 }
 
 /// Health in one word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthState {
     /// Not checked yet, or no check is configured.
@@ -228,7 +229,7 @@ pub enum HealthState {
 }
 
 /// What the health checks of a replica say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthStatus {
     /// In one word.
     pub state: HealthState,
@@ -239,7 +240,7 @@ pub struct HealthStatus {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExitStatus {
     /// When.
     pub time_unix_ms: u64,
@@ -256,7 +257,7 @@ pub struct ExitStatus {
 }
 
 /// A route as configured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteStatus {
     /// Its name, or one made from what it matches. The same as in [`super::RouteMeters`].
     pub name: String,

@@ -91,7 +91,8 @@ impl Server {
         self.address
     }
 
-    /// Accepts no more, lets requests end for at most `grace`, then closes what is left.
+    /// Accepts no more, ends streams, lets requests end for at most `grace`, then closes what is
+    /// left.
     pub async fn stop(self, grace: Duration) {
         self.stop.send_replace(true);
         let all = u32::try_from(self.limits.connection_count_max).unwrap_or(u32::MAX);
@@ -145,12 +146,13 @@ async fn serve(
     // Without these a client that vanished, or reads nothing, would hold its place for hours.
     let _ = socket.set_tcp_user_timeout(Some(limits.write_timeout));
     let _ = socket.set_tcp_nodelay(true);
+    let stopping = stopped.clone();
     let service = service_fn(|request| async {
         let response = match read(request, peer, local, limits).await {
             Ok(request) => handler.handle(request).await,
             Err(refusal) => refusal,
         };
-        Ok::<_, Infallible>(encode(response))
+        Ok::<_, Infallible>(encode(response, &stopping))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -221,14 +223,14 @@ pub(super) fn decode_headers(headers: &http::HeaderMap) -> Headers {
     Headers::from_pairs(headers.iter().filter_map(text).collect())
 }
 
-fn encode(response: Response) -> hyper::Response<Outgoing> {
+fn encode(response: Response, stopped: &watch::Receiver<bool>) -> hyper::Response<Outgoing> {
     let mut builder = hyper::Response::builder().status(response.status);
     for (name, value) in response.headers.iter() {
         builder = builder.header(name, value);
     }
     let body = match response.body {
         Body::Full(bytes) => Outgoing::Full(Full::new(bytes)),
-        Body::Stream(source) => Outgoing::Idle(source),
+        Body::Stream(source) => Outgoing::Idle(Stream { source, stopped: stopped.clone() }),
     };
     builder.body(body).unwrap_or_else(|_| {
         // A handler put a line break or the like into a field.
@@ -238,12 +240,29 @@ fn encode(response: Response) -> hyper::Response<Outgoing> {
     })
 }
 
-type Step = BoxFuture<'static, (Box<dyn ChunkSource>, Option<Bytes>)>;
+/// A body that ends with its source or with the server.
+struct Stream {
+    source: Box<dyn ChunkSource>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Stream {
+    async fn step(mut self) -> (Self, Option<Bytes>) {
+        let chunk = tokio::select! {
+            biased;
+            _ = self.stopped.wait_for(|stop| *stop) => None,
+            chunk = self.source.next() => chunk,
+        };
+        (self, chunk)
+    }
+}
+
+type Step = BoxFuture<'static, (Stream, Option<Bytes>)>;
 
 /// A response's body in hyper's terms.
 enum Outgoing {
     Full(Full<Bytes>),
-    Idle(Box<dyn ChunkSource>),
+    Idle(Stream),
     Waiting(Step),
     Over,
 }
@@ -263,20 +282,15 @@ impl HyperBody for Outgoing {
                     *self = Self::Full(body);
                     return frame;
                 }
-                Self::Idle(mut source) => {
-                    *self = Self::Waiting(Box::pin(async move {
-                        let chunk = source.next().await;
-                        (source, chunk)
-                    }));
-                }
+                Self::Idle(stream) => *self = Self::Waiting(Box::pin(stream.step())),
                 Self::Waiting(mut step) => {
                     let polled = step.as_mut().poll(cx);
                     if polled.is_pending() {
                         *self = Self::Waiting(step);
                     }
-                    let (source, chunk) = ready!(polled);
+                    let (stream, chunk) = ready!(polled);
                     let Some(chunk) = chunk else { return Poll::Ready(None) };
-                    *self = Self::Idle(source);
+                    *self = Self::Idle(stream);
                     return Poll::Ready(Some(Ok(Frame::data(chunk))));
                 }
                 Self::Over => return Poll::Ready(None),
