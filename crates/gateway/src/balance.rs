@@ -136,6 +136,3 @@ fn eligible<'e>(
         endpoint.state() == EndpointState::Ready && !tried.contains(endpoint.id)
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -155,6 +155,3 @@ fn split_absolute(target: &str) -> Result<(&str, &str), Rejection> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     Ok(rest.split_at(end))
 }
-
-#[cfg(test)]
-mod tests;

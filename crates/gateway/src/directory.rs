@@ -228,6 +228,3 @@ impl Directory {
         self.generation += 1;
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@
 //! the whole family is dropped and written anew. Sources: RFC 7239 (`Forwarded`), RFC 9110 §7.6.3
 //! (`Via`).
 
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use crate::cidr::TrustedProxies;
@@ -116,13 +117,15 @@ impl Forwarding {
         }
     }
 
-    /// Calls `emit` with each field to add to the upstream's request; `host` is the client's
-    /// `Host` in canonical spelling.
+    /// Calls `emit` with each field to add to the upstream's request; `authority` is what the
+    /// client asked for, host and port, in canonical spelling.
+    ///
+    /// Allocates only where a trusted proxy's list is continued or `Forwarded` or `Via` is written.
     pub fn write(
         &self,
         peer: Peer,
         origin: &Origin,
-        host: &str,
+        authority: &str,
         fields: &dyn Fields,
         emit: &mut dyn FnMut(&str, &[u8]),
     ) {
@@ -130,22 +133,27 @@ impl Forwarding {
             ForwardMode::Append => fields,
             ForwardMode::Replace => &NoFields,
         };
-        let address = peer.address.to_canonical();
+        let address = AddressText::new(peer.address.to_canonical());
         if self.x_forwarded {
-            let mut chain = joined(claims, "x-forwarded-for");
-            chain.extend_from_slice(address.to_string().as_bytes());
-            emit("X-Forwarded-For", &chain);
+            match origin.mode {
+                ForwardMode::Replace => emit("X-Forwarded-For", address.as_bytes()),
+                ForwardMode::Append => {
+                    let mut chain = joined(claims, "x-forwarded-for");
+                    chain.extend_from_slice(address.as_bytes());
+                    emit("X-Forwarded-For", &chain);
+                }
+            }
             emit("X-Forwarded-Proto", scheme(origin.secure).as_bytes());
             let mut earlier = Vec::new();
             claims.each("x-forwarded-host", &mut |value| earlier = value.to_vec());
-            let told = if earlier.is_empty() { host.as_bytes() } else { &earlier };
+            let told = if earlier.is_empty() { authority.as_bytes() } else { &earlier };
             if !told.is_empty() {
                 emit("X-Forwarded-Host", told);
             }
         }
         if self.forwarded {
             let mut chain = joined(claims, "forwarded");
-            write_element(&mut chain, address, peer.secure, host);
+            write_element(&mut chain, &address, peer.secure, authority);
             emit("Forwarded", &chain);
         }
         if let Some(name) = &self.via {
@@ -222,21 +230,48 @@ fn element_address(element: &str) -> Option<IpAddr> {
 }
 
 /// RFC 7239 §4 and §6: IPv6 addresses in brackets and quotes, hosts with a port in quotes.
-fn write_element(chain: &mut Vec<u8>, address: IpAddr, secure: bool, host: &str) {
-    let node = match address {
-        IpAddr::V4(v4) => format!("for={v4}"),
-        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
-    };
-    chain.extend_from_slice(node.as_bytes());
-    chain.extend_from_slice(b";proto=");
+fn write_element(chain: &mut Vec<u8>, address: &AddressText, secure: bool, authority: &str) {
+    let is_v6 = address.as_bytes().contains(&b':');
+    chain.extend_from_slice(if is_v6 { b"for=\"[" } else { b"for=" });
+    chain.extend_from_slice(address.as_bytes());
+    chain.extend_from_slice(if is_v6 { b"]\";proto=" } else { b";proto=" });
     chain.extend_from_slice(scheme(secure).as_bytes());
     // A canonical host has no quote or backslash in it.
-    if !host.is_empty() {
+    if !authority.is_empty() {
         chain.extend_from_slice(b";host=\"");
-        chain.extend_from_slice(host.as_bytes());
+        chain.extend_from_slice(authority.as_bytes());
         chain.push(b'"');
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// An address as text, without an allocation: it is written for every request.
+struct AddressText {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+impl AddressText {
+    /// `xxxx:xxxx:xxxx:xxxx:xxxx:xxxx:255.255.255.255`.
+    const BYTES_MAX: usize = 45;
+
+    fn new(address: IpAddr) -> Self {
+        let mut text = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        // Cannot fail: there is room for the longest.
+        let _ = write!(text, "{address}");
+        text
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Write for AddressText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}

@@ -39,7 +39,7 @@ pub use request::{FieldList, Fields, Request};
 pub use retry::{Failure, RetryBudget, RetryPolicy, is_idempotent, may_retry};
 pub use route::{
     HeaderMatch, HeaderTest, HostMatch, InvalidPattern, PATTERN_SEGMENT_COUNT_MAX, PathMatch,
-    Pattern, Route, RouteProblem, RouteSpec, Target,
+    Pattern, Route, RouteField, RouteProblem, RouteSpec, Target,
 };
 pub use router::{Candidate, Explanation, Refusal, Router, Verdict};
 pub use service::{Lease, Service, ServiceSpec, Unavailable};

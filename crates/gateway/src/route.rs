@@ -16,7 +16,7 @@ pub const PATTERN_SEGMENT_COUNT_MAX: usize = 64;
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A route as configured. Its place in the list is its place in the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RouteSpec {
     /// For messages and metrics.
     pub name: String,
@@ -109,8 +109,23 @@ pub struct RouteProblem {
     pub index: usize,
     /// The route that it collides with, when there is one.
     pub other: Option<usize>,
+    /// The part of the route to point at.
+    pub field: RouteField,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+/// A part of a [`RouteSpec`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteField {
+    /// Its name.
+    Name,
+    /// Its path, standing for all that selects requests.
+    Path,
+    /// Its methods.
+    Methods,
+    /// Where it leads.
+    To,
 }
 
 /// A route in service.
@@ -298,9 +313,9 @@ impl HeaderMatch {
     /// The condition as text: one order and one equality for all conditions.
     pub(crate) fn key(&self) -> (&str, u8, &str) {
         match &self.test {
-            HeaderTest::Present => (&self.name, 0, ""),
-            HeaderTest::Equals(value) => (&self.name, 1, value),
-            HeaderTest::Matches(_, regex) => (&self.name, 2, regex),
+            HeaderTest::Equals(value) => (&self.name, 0, value),
+            HeaderTest::Matches(_, regex) => (&self.name, 1, regex),
+            HeaderTest::Present => (&self.name, 2, ""),
         }
     }
 }

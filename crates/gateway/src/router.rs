@@ -17,7 +17,9 @@ use model::ServiceName;
 pub use explain::{Candidate, Explanation, Verdict};
 
 use crate::request::Request;
-use crate::route::{HeaderMatch, HeaderTest, HostMatch, Route, RouteProblem, RouteSpec, Target};
+use crate::route::{
+    HeaderMatch, HeaderTest, HostMatch, Route, RouteField, RouteProblem, RouteSpec, Target,
+};
 use crate::weights::WeightedChoice;
 use order::Rank;
 use tree::Tree;
@@ -91,7 +93,12 @@ impl Router {
                 }
                 Err(message) => {
                     let message = format!("route {:?}: {message}", spec.name);
-                    problems.push(RouteProblem { index, other: None, message });
+                    problems.push(RouteProblem {
+                        index,
+                        other: None,
+                        field: RouteField::To,
+                        message,
+                    });
                 }
             }
         }
@@ -243,7 +250,12 @@ fn names_used_twice(routes: &[RouteSpec], problems: &mut Vec<RouteProblem>) {
     for (index, spec) in routes.iter().enumerate() {
         if let Some(&other) = seen.get(spec.name.as_str()) {
             let message = format!("route name {:?} is used twice; rename one", spec.name);
-            problems.push(RouteProblem { index, other: Some(other), message });
+            problems.push(RouteProblem {
+                index,
+                other: Some(other),
+                field: RouteField::Name,
+                message,
+            });
         } else {
             seen.insert(&spec.name, index);
         }
@@ -285,7 +297,9 @@ fn shadow(entry: &Entry, other: &Entry) -> RouteProblem {
         entry.spec.name, other.spec.name
     );
     let index = entry.route.index as usize;
-    RouteProblem { index, other: Some(other.route.index as usize), message }
+    let narrowed = !entry.spec.methods.is_empty();
+    let field = if narrowed { RouteField::Methods } else { RouteField::Path };
+    RouteProblem { index, other: Some(other.route.index as usize), field, message }
 }
 
 impl Entry {
@@ -303,6 +317,3 @@ impl Route {
         Arc::clone(&self.name)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,8 @@ use super::Rejection;
 
 /// The canonical spelling of `path`, which begins with `/` and consists of visible ASCII.
 ///
-/// Borrowed, without allocation, when it is canonical already.
+/// Borrowed when it is canonical already; then nothing is allocated either, unless it has one of
+/// the few sequences that [`is_plain`] leaves to the long way.
 pub(crate) fn canonical_path(path: &str) -> Result<Cow<'_, str>, Rejection> {
     if is_plain(path.as_bytes()) {
         return Ok(Cow::Borrowed(path));
@@ -19,13 +20,31 @@ pub(crate) fn canonical_path(path: &str) -> Result<Cow<'_, str>, Rejection> {
 
 /// Whether nothing in `path` can need a rewrite or a refusal: the quick answer for nearly all
 /// requests, in one pass. `false` promises nothing.
+///
+/// A dot at the beginning of a segment, an escaped slash or backslash, or the first byte of an
+/// overlong sequence sends the path the long way; without those, no dot segment can be hidden.
 fn is_plain(path: &[u8]) -> bool {
+    let mut rest = path;
     let mut after_slash = false;
-    for &byte in path {
+    while let Some((&byte, tail)) = rest.split_first() {
         if after_slash && (byte == b'/' || byte == b'.') {
             return false;
         }
-        if !is_raw(byte) || byte == b';' {
+        rest = tail;
+        if byte == b'%' {
+            let [high, low, tail @ ..] = tail else { return false };
+            if high.is_ascii_lowercase() || low.is_ascii_lowercase() {
+                return false;
+            }
+            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else { return false };
+            let value = high << 4 | low;
+            let is_delicate =
+                matches!(value, 0..0x20 | 0x7f | b'.' | b'/' | b'\\' | 0xc0 | 0xc1 | 0xe0 | 0xf0);
+            if is_delicate || is_unreserved(value) {
+                return false;
+            }
+            rest = tail;
+        } else if !is_raw(byte) {
             return false;
         }
         after_slash = byte == b'/';

@@ -13,6 +13,9 @@ pub(super) struct Rank {
     host: HostRank,
     path: Vec<PathRank>,
     header_count: Reverse<usize>,
+    // Among equally many conditions: more that name a value, then more that name a pattern.
+    equals_count: Reverse<usize>,
+    matches_count: Reverse<usize>,
     // Sets of conditions that are equally many have an arbitrary but fixed order, so that equal
     // sets stand together.
     headers: Vec<(String, u8, String)>,
@@ -73,6 +76,8 @@ pub(super) fn ranks(routes: &[RouteSpec]) -> Vec<Rank> {
             host: host_rank(&spec.host),
             path: path_rank(&spec.path, &first_seen),
             header_count: Reverse(headers.len()),
+            equals_count: Reverse(headers.iter().filter(|(_, kind, _)| *kind == 0).count()),
+            matches_count: Reverse(headers.iter().filter(|(_, kind, _)| *kind == 1).count()),
             headers,
             // No methods means all of them.
             method_count: spec.methods.len().wrapping_sub(1),
