@@ -88,6 +88,15 @@ impl Deadlines {
         }
     }
 
+    /// Wakes every task that waits here, for example because all are to end.
+    pub fn wake_all(&self) {
+        for entry in self.entries.borrow().slots.iter().flatten() {
+            if let Some(waker) = entry.waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// Sweeps on every beat, for ever.
     pub async fn run(self: Rc<Self>) {
         let mut beat = crate::time::interval(BEAT);
