@@ -71,20 +71,10 @@ impl Service {
     /// # Errors
     /// When no endpoint is ready.
     pub fn lease(&self, balance: Balance, tried: &Tried) -> Result<Lease, Unavailable> {
-        for _ in 0..LEASE_ATTEMPT_COUNT_MAX {
-            let untried = self.claim(balance, tried);
-            // With every ready endpoint tried, one of them once more is better than giving up: a
-            // lone replica that closed a kept connection is as healthy as before.
-            let again = || if tried.is_empty() { None } else { self.claim(balance, &Tried::NONE) };
-            let Some(endpoint) = untried.or_else(again) else { break };
-            let lease = Lease { endpoint: Arc::clone(endpoint) };
-            if lease.endpoint.state() == EndpointState::Ready {
-                lease.endpoint.record_request();
-                return Ok(lease);
-            }
+        match balance {
+            Balance::RoundRobin => self.lease_by(&self.shared.round_robin, tried),
+            Balance::LeastConnections => self.lease_by(&self.shared.least_connections, tried),
         }
-        self.shared.unavailable.fetch_add(1, Ordering::Relaxed);
-        Err(self.why_unavailable())
     }
 
     /// Counts a first attempt, from which retries are allowed in proportion.
@@ -102,12 +92,25 @@ impl Service {
         self.shared.unavailable.load(Ordering::Relaxed)
     }
 
-    fn claim(&self, balance: Balance, tried: &Tried) -> Option<&Arc<Endpoint>> {
-        let balancer: &dyn Balancer = match balance {
-            Balance::RoundRobin => &self.shared.round_robin,
-            Balance::LeastConnections => &self.shared.least_connections,
+    fn lease_by(&self, balancer: &dyn Balancer, tried: &Tried) -> Result<Lease, Unavailable> {
+        let claim = |tried: &Tried| {
+            let place = balancer.claim(&self.endpoints, tried)?;
+            self.endpoints.get(place)
         };
-        self.endpoints.get(balancer.claim(&self.endpoints, tried)?)
+        for _ in 0..LEASE_ATTEMPT_COUNT_MAX {
+            let untried = claim(tried);
+            // With every ready endpoint tried, one of them once more is better than giving up: a
+            // lone replica that closed a kept connection is as healthy as before.
+            let again = || if tried.is_empty() { None } else { claim(&Tried::NONE) };
+            let Some(endpoint) = untried.or_else(again) else { break };
+            let lease = Lease { endpoint: Arc::clone(endpoint) };
+            if lease.endpoint.state() == EndpointState::Ready {
+                lease.endpoint.record_request();
+                return Ok(lease);
+            }
+        }
+        self.shared.unavailable.fetch_add(1, Ordering::Relaxed);
+        Err(self.why_unavailable())
     }
 
     fn why_unavailable(&self) -> Unavailable {
@@ -147,3 +150,38 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::EndpointId;
+
+    /// Chooses the first endpoint while a drain slips in between the choice and the claim.
+    struct Overtaken;
+
+    impl Balancer for Overtaken {
+        fn claim(&self, endpoints: &[Arc<Endpoint>], tried: &Tried) -> Option<usize> {
+            let ready = |one: &Arc<Endpoint>| one.state() == EndpointState::Ready;
+            let place = endpoints.iter().position(|one| ready(one) && !tried.contains(one.id))?;
+            endpoints[place].set_state(EndpointState::Draining);
+            endpoints[place].claim();
+            Some(place)
+        }
+    }
+
+    #[test]
+    fn a_drain_that_overtakes_a_lease_is_noticed() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let endpoint =
+            |id| Arc::new(Endpoint::new(EndpointId(id), "a", address, EndpointState::Ready));
+        let service = Service {
+            name: ServiceName::new("a").unwrap(),
+            endpoints: vec![endpoint(1), endpoint(2)],
+            retry: RetryPolicy::default(),
+            shared: Arc::default(),
+        };
+        let outcome = service.lease_by(&Overtaken, &Tried::NONE);
+        assert_eq!(outcome.err(), Some(Unavailable::NoneReady));
+        assert!(service.endpoints.iter().all(|one| one.in_flight() == 0 && one.requests() == 0));
+    }
+}
