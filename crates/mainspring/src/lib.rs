@@ -6,4 +6,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod explain;
 pub mod init;
+pub mod node_file;

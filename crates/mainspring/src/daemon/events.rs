@@ -116,6 +116,7 @@ fn kind(kind: NoteKind) -> EventKind {
         NoteKind::Stopped => EventKind::Stopped,
         NoteKind::Deploy => EventKind::Deploy,
         NoteKind::Scale => EventKind::Scale,
+        NoteKind::Config => EventKind::Config,
     }
 }
 

@@ -1,54 +1,25 @@
-//! The data folder: who may use it, and what a node leaves there for others to find.
+//! The data folder: who may use it, and what a node leaves there for its next start.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use model::ServiceName;
-use serde::{Deserialize, Serialize};
 
 /// File that a running node holds locked.
 const LOCK_FILE: &str = "lock";
 
-/// File that says where a running node answers.
-const NODE_FILE: &str = "node.json";
-
 /// File that keeps the ports of the services' doors over restarts.
 const DOORS_FILE: &str = "doors.json";
+
+/// Folder for the access log; the fleet keeps a folder per service beside it.
+const LOGS_FOLDER: &str = "logs";
 
 /// The data folder of one running node, locked for as long as this lives.
 pub(super) struct DataFolder {
     path: PathBuf,
     _lock: File,
-}
-
-/// What the commands need to reach a running node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeFile {
-    /// The process.
-    pub pid: u32,
-    /// Where the admin API answers, as `127.0.0.1:7070`.
-    pub console: SocketAddr,
-    /// Where clients come in.
-    pub http: Vec<SocketAddr>,
-    /// The token that the admin API wants, when it is open to other machines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// The config file in force.
-    pub config: PathBuf,
-}
-
-impl NodeFile {
-    /// Reads what a node that uses `data` has left.
-    ///
-    /// # Errors
-    /// When there is none (no node runs, or none ever did) or it is not ours.
-    pub fn read(data: &Path) -> io::Result<Self> {
-        let bytes = fs::read(data.join(NODE_FILE))?;
-        serde_json::from_slice(&bytes).map_err(io::Error::other)
-    }
 }
 
 impl DataFolder {
@@ -59,13 +30,13 @@ impl DataFolder {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let path = fs::canonicalize(path)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK_FILE))?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(path.join(LOCK_FILE))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => {
+                fs::create_dir_all(path.join(LOGS_FOLDER))?;
+                Ok(Self { path, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -76,18 +47,9 @@ impl DataFolder {
         &self.path
     }
 
-    /// Tells the commands where this node answers.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub(super) fn write_node(&self, node: &NodeFile) -> io::Result<()> {
-        self.replace(NODE_FILE, &serde_json::to_vec_pretty(node)?)
-    }
-
-    /// The node ends: nobody shall try to reach it.
-    pub(super) fn remove_node(&self) {
-        // A missing file is what we want; any other failure leaves a file whose pid is dead.
-        let _ = fs::remove_file(self.path.join(NODE_FILE));
+    /// Where requests are logged.
+    pub(super) fn access_log(&self) -> PathBuf {
+        self.path.join(LOGS_FOLDER).join("access.log")
     }
 
     /// The ports that services had last time.
@@ -102,18 +64,12 @@ impl DataFolder {
     /// # Errors
     /// What the file system says.
     pub(super) fn write_doors(&self, doors: &BTreeMap<ServiceName, u16>) -> io::Result<()> {
-        self.replace(DOORS_FILE, &serde_json::to_vec_pretty(doors)?)
-    }
-
-    /// Beside and renamed: a crash leaves the old file or the new one.
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let beside = self.path.join(format!("{name}.new"));
-        let mut options = File::options();
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.create(true).truncate(true).write(true).open(&beside)?;
-        file.write_all(bytes)?;
+        // Beside and renamed: a crash leaves the old file or the new one.
+        let beside = self.path.join(format!("{DOORS_FILE}.new"));
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(doors)?)?;
         file.sync_all()?;
-        fs::rename(&beside, self.path.join(name))?;
+        fs::rename(&beside, self.path.join(DOORS_FILE))?;
         File::open(&self.path)?.sync_all()
     }
 }
@@ -138,24 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn doors_and_the_node_are_read_back() {
-        let path = scratch("files");
+    fn the_ports_of_doors_are_read_back() {
+        let path = scratch("doors");
         let folder = DataFolder::open(&path).unwrap();
         assert!(folder.read_doors().is_empty());
         let doors = BTreeMap::from([(ServiceName::new("orders").unwrap(), 40_001)]);
         folder.write_doors(&doors).unwrap();
         assert_eq!(folder.read_doors(), doors);
-        let node = NodeFile {
-            pid: 7,
-            console: "127.0.0.1:7070".parse().unwrap(),
-            http: vec!["127.0.0.1:8080".parse().unwrap()],
-            token: None,
-            config: PathBuf::from("/srv/mainspring.toml"),
-        };
-        folder.write_node(&node).unwrap();
-        assert_eq!(NodeFile::read(&path).unwrap(), node);
-        folder.remove_node();
-        assert!(NodeFile::read(&path).is_err());
         fs::remove_dir_all(&path).unwrap();
     }
 }
