@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, clock, chance or threads. A noun moves here when two crates need it and
 //! neither may name the other.
+#![forbid(unsafe_code)]
 
 mod moment;
 mod name;
