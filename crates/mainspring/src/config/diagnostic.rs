@@ -75,6 +75,8 @@ pub struct DiagnosticRecord {
 pub(super) struct Found {
     list: Vec<Diagnostic>,
     left_out: usize,
+    /// Where the first syntax error is. What is read beyond may stand in the wrong table.
+    trusted_until: Option<usize>,
 }
 
 impl Diagnostics {
@@ -92,7 +94,7 @@ impl Diagnostics {
     }
 
     pub(super) fn new(path: &str, source: &str, found: Found) -> Self {
-        let Found { mut list, left_out } = found;
+        let Found { mut list, left_out, .. } = found;
         list.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
         Self { path: path.to_owned(), source: source.to_owned(), list, left_out }
     }
@@ -170,7 +172,31 @@ impl Diagnostics {
 }
 
 impl Found {
+    /// From now on nothing at or beyond `place` is believed, nor anything that says that something
+    /// is missing or does not fit together.
+    pub(super) fn trust_until(&mut self, place: usize) {
+        self.trusted_until = Some(self.trusted_until.map_or(place, |other| other.min(place)));
+    }
+
+    /// A problem that is one wherever the rest of the file leads: a wrong value, an unknown key.
+    pub(super) fn local_error(
+        &mut self,
+        span: Range<usize>,
+        title: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let trusted = self.trusted_until.take();
+        if trusted.is_none_or(|until| span.end <= until) {
+            self.error(span, title, label, help);
+        }
+        self.trusted_until = trusted;
+    }
+
     pub(super) fn add(&mut self, problem: Diagnostic) {
+        if self.trusted_until.is_some() {
+            return;
+        }
         if self.list.len() < DIAGNOSTIC_COUNT_MAX {
             self.list.push(problem);
         } else {

@@ -1,7 +1,6 @@
 //! The file as a whole: its sections, each read by its own function.
 
-use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -9,8 +8,10 @@ use model::ServiceName;
 
 use super::check;
 use super::diagnostic::Found;
+use super::edge;
 use super::keys::{self, SERVICE_COUNT_MAX};
-use super::reader::{Reader, Value};
+use super::reader::Reader;
+use super::route;
 use super::service::{self, Placed};
 use super::{Config, ListenConfig, LogConfig, LogFormat, NodeConfig, OnCrash};
 
@@ -24,23 +25,59 @@ pub(super) fn read(text: &str, folder: &Path, found: &mut Found) -> Option<Confi
         let span = error.span().unwrap_or(0..0);
         found.error(span, format!("not valid TOML: {}", error.message()), "here", "");
     }
-    if !errors.is_empty() {
-        // What follows a syntax error may be read into the wrong table, so its contents would
-        // only be a source of misleading messages.
-        return None;
+    for error in &errors {
+        let place = error.span().map_or(0, |span| span.start);
+        let before = text.get(..place).unwrap_or_default();
+        found.trust_until(before.rfind('\n').map_or(0, |newline| newline + 1));
     }
     let file = Reader::open(&keys::FILE, table.get_ref(), "the file".to_owned(), 0..0, found);
     let node = read_node(&file, folder, found);
     let listen = read_listen(&file, found);
     let services = read_services(&file, folder, found);
-    check::services(&services, listen.as_ref(), found);
+    check::services(&services.read, listen.as_ref(), found);
     let log = read_log(&file, found);
-    let services = services.into_iter().map(|placed| (placed.spec.name.clone(), placed.spec));
-    Some(Config { node: node?, listen: listen?, services: services.collect(), log: log? })
+    let limits = edge::read_limits(&file, found);
+    let forwarding = edge::read_forwarding(&file, found);
+    let body_bytes_max = limits.as_ref().map_or(u64::MAX, |limits| limits.body_bytes_max);
+    let routes = route::read(&file, &services.names, body_bytes_max, found);
+    // Routes that lead to services with errors would be told to lead nowhere.
+    if !found.has_errors() {
+        route::check_together(&routes, &services.names, found);
+    }
+    let (log, limits) = (log?, limits?);
+    let services = services.read.into_iter().map(|placed| (placed.spec.name.clone(), placed.spec));
+    Some(Config {
+        node: node?,
+        listen: listen?,
+        services: services.collect(),
+        routes: routes.into_iter().map(|placed| placed.spec).collect(),
+        edge: edge::policy(limits, forwarding?, &log),
+        log,
+    })
+}
+
+/// The services of a file.
+#[derive(Default)]
+struct Services {
+    /// Those that could be read.
+    read: Vec<Placed>,
+    /// The names of all, those with errors included: what leads to them is no second error.
+    names: Vec<ServiceName>,
+}
+
+/// `[node] data` of a file that may be wrong otherwise.
+pub(super) fn data_folder(text: &str, folder: &Path) -> PathBuf {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let mut found = Found::default();
+    let file = Reader::open(&keys::FILE, table.get_ref(), "the file".to_owned(), 0..0, &mut found);
+    let data = with_section(&file, "node", &keys::NODE, &mut found, |reader, found| {
+        reader.text("data", found)
+    });
+    folder.join(data.unwrap_or_else(|| "data".to_owned()))
 }
 
 /// A section of the file whose keys all have defaults: read as an empty one when it is absent.
-fn with_section<T>(
+pub(super) fn with_section<T>(
     file: &Reader<'_>,
     name: &'static str,
     section: &'static keys::Section,
@@ -102,46 +139,36 @@ fn clashes(one: std::net::SocketAddr, other: std::net::SocketAddr) -> bool {
     same_port && ((same_family && all) || one.ip() == other.ip())
 }
 
-fn read_services(file: &Reader<'_>, folder: &Path, found: &mut Found) -> Vec<Placed> {
-    let Some(entry) = file.entry("service") else { return Vec::new() };
+fn read_services(file: &Reader<'_>, folder: &Path, found: &mut Found) -> Services {
+    let mut services = Services::default();
+    let Some(entry) = file.entry("service") else { return services };
     let DeValue::Table(table) = entry.value.get_ref() else {
         file.wrong("service", entry.value.span(), "write a section `[service.NAME]`", found);
-        return Vec::new();
+        return services;
     };
     if table.len() > SERVICE_COUNT_MAX {
         let help = format!("write at most {SERVICE_COUNT_MAX} services");
         file.wrong("service", entry.key, &help, found);
-        return Vec::new();
+        return services;
     }
-    let mut services = Vec::new();
     for (name, value) in table.iter() {
-        services.extend(read_service(name.get_ref(), name.span(), value, folder, found));
+        let place = name.span();
+        match (ServiceName::new(name.get_ref()), value.get_ref()) {
+            (Err(problem), _) => {
+                found.error(place, "wrong name of a service", problem.to_string(), "");
+            }
+            (Ok(name), DeValue::Table(table)) => {
+                services.names.push(name.clone());
+                services.read.extend(service::read(name, place, table, folder, found));
+            }
+            (Ok(name), _) => {
+                let title = format!("`{name}` of [service] is not a section");
+                found.error(value.span(), title, format!("write `[service.{name}]`"), "");
+            }
+        }
     }
+    services.names.sort();
     services
-}
-
-fn read_service(
-    name: &str,
-    place: Range<usize>,
-    value: &Value<'_>,
-    folder: &Path,
-    found: &mut Found,
-) -> Option<Placed> {
-    let valid = match ServiceName::new(name) {
-        Ok(valid) => valid,
-        Err(problem) => {
-            found.error(place, "wrong name of a service", problem.to_string(), "");
-            return None;
-        }
-    };
-    match value.get_ref() {
-        DeValue::Table(table) => service::read(valid, place, table, folder, found),
-        _ => {
-            let title = format!("`service.{name}` is not a section");
-            found.error(value.span(), title, format!("write `[service.{name}]`"), "");
-            None
-        }
-    }
 }
 
 fn read_log(file: &Reader<'_>, found: &mut Found) -> Option<LogConfig> {

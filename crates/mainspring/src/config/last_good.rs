@@ -71,14 +71,18 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_read_back_with_its_folder() {
-        let data = std::env::temp_dir().join(format!("mainspring-last-good-{}", std::process::id()));
+        let data =
+            std::env::temp_dir().join(format!("mainspring-last-good-{}", std::process::id()));
         fs::create_dir_all(&data).unwrap();
         let kept = LastGood::in_folder(&data);
         assert!(kept.read().is_err());
         let text = "[service.a]\nrun = \"a\"\ndir = \"sub\"\n";
         kept.write(Path::new("/srv/app/mainspring.toml"), text).unwrap();
         let (origin, read, config) = kept.read().unwrap();
-        assert_eq!((origin.as_path(), read.as_str()), (Path::new("/srv/app/mainspring.toml"), text));
+        assert_eq!(
+            (origin.as_path(), read.as_str()),
+            (Path::new("/srv/app/mainspring.toml"), text)
+        );
         let program = config.services["a"].as_program().unwrap();
         assert_eq!(program.dir.as_deref(), Some(Path::new("/srv/app/sub")));
         fs::write(kept.path(), "half a li").unwrap();

@@ -7,11 +7,13 @@
 mod check;
 mod diagnostic;
 mod document;
+mod edge;
 mod keys;
 mod last_good;
 pub mod plan;
 mod reader;
 mod reference;
+mod route;
 mod service;
 mod value;
 
@@ -21,6 +23,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use gateway::{EdgePolicy, RetryPolicy, RouteSpec};
 use model::ServiceName;
 use orchestrator::ServiceSpec;
 
@@ -44,6 +47,10 @@ pub struct Config {
     pub listen: ListenConfig,
     /// `[service.…]`.
     pub services: BTreeMap<ServiceName, ServiceSpec>,
+    /// `[[route]]`, in the order of the file.
+    pub routes: Vec<RouteSpec>,
+    /// `[limits]`, `[proxy]` and what `[log]` says of the access log.
+    pub edge: EdgePolicy,
     /// `[log]`.
     pub log: LogConfig,
 }
@@ -105,6 +112,25 @@ pub enum LogFormat {
     Json,
 }
 
+impl Config {
+    /// The services as the gateway sees them, ordered by name.
+    pub fn gateway_services(&self) -> Vec<gateway::ServiceSpec> {
+        let spec = |name: &ServiceName| gateway::ServiceSpec {
+            name: name.clone(),
+            retry: RetryPolicy::default(),
+        };
+        self.services.keys().map(spec).collect()
+    }
+}
+
+/// The data folder that the file at `path` names, or the default when it names none.
+///
+/// A file with errors still says where its node runs: to ask that node is most wanted just then.
+pub fn data_folder(path: &Path) -> PathBuf {
+    let text = read_text(path).unwrap_or_default();
+    document::data_folder(&text, &folder_of(path))
+}
+
 /// Reads and checks the file at `path`.
 ///
 /// # Errors
@@ -162,13 +188,14 @@ pub fn read_text(path: &Path) -> Result<String, Diagnostics> {
     })
 }
 
-fn read_text_as(path: &Path, text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+/// As [`load_text`], with what is not wrong but probably not meant.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn read_text_as(path: &Path, text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
     let shown = path.display().to_string();
-    // An absolute folder, so that a later change of the working folder moves nothing.
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let folder = absolute.parent().unwrap_or(Path::new("/"));
     let mut found = diagnostic::Found::default();
-    let config = document::read(text, folder, &mut found);
+    let config = document::read(text, &folder_of(path), &mut found);
     let failed = found.has_errors();
     let diagnostics = Diagnostics::new(&shown, text, found);
     match config {
@@ -176,3 +203,13 @@ fn read_text_as(path: &Path, text: &str) -> Result<(Config, Diagnostics), Diagno
         Some(_) | None => Err(diagnostics),
     }
 }
+
+/// Where relative folders start from: absolute, so that a later change of the working folder moves
+/// nothing.
+fn folder_of(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

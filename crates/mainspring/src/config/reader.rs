@@ -44,7 +44,7 @@ impl<'t> Reader<'t> {
             let text = name.get_ref().as_ref();
             match section.key(text) {
                 None => unknown_key(section, &label, text, name.span(), found),
-                Some(Key { kind: Kind::Later(what), .. }) => found.error(
+                Some(Key { kind: Kind::Later(what), .. }) => found.local_error(
                     name.span(),
                     format!("`{text}` of {label} is not in this version yet"),
                     format!("this is for {what}"),
@@ -213,7 +213,7 @@ impl<'t> Reader<'t> {
 
     /// Reports that the value of `name` at `place` is not what it should be.
     pub(super) fn wrong(&self, name: &str, place: Range<usize>, help: &str, found: &mut Found) {
-        found.error(place, format!("wrong value for `{name}` of {}", self.label), help, "");
+        found.local_error(place, format!("wrong value for `{name}` of {}", self.label), help, "");
     }
 
     /// The value of `name`, or its default, or nothing when it is wrong (which is reported).
@@ -311,7 +311,10 @@ fn as_size(value: &DeValue<'_>, min: u64, max: u64) -> Result<u64, String> {
 }
 
 /// The candidate that was probably meant, if any is close.
-pub(super) fn nearest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn nearest<'c>(
+    text: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
     let meant = plain(text);
     // One slip for each three letters: more would suggest words that only look alike.
@@ -334,7 +337,7 @@ fn unknown_key(
     let usable = |key: &&Key| !matches!(key.kind, Kind::Later(_));
     let names = || section.keys.iter().filter(usable).map(|key| key.name);
     if let Some(near) = nearest(text, names()) {
-        return found.error(place, title, format!("did you mean `{near}`?"), "");
+        return found.local_error(place, title, format!("did you mean `{near}`?"), "");
     }
     let homes: Vec<&str> = SECTIONS
         .iter()
@@ -343,8 +346,10 @@ fn unknown_key(
         .collect();
     let help = format!("keys of {label}: {}", names().collect::<Vec<_>>().join(", "));
     match homes.as_slice() {
-        [] => found.error(place, title, "no such key", help),
-        homes => found.error(place, title, format!("it belongs into {}", homes.join(" or ")), help),
+        [] => found.local_error(place, title, "no such key", help),
+        homes => {
+            found.local_error(place, title, format!("it belongs into {}", homes.join(" or ")), help)
+        }
     }
 }
 
@@ -358,28 +363,6 @@ fn default_value(key: &Key, text: &'static str) -> Option<DeValue<'static>> {
     }
 }
 
-/// The section that a key opens, if it opens one.
-#[cfg(test)]
-pub(super) fn section_of(kind: &Kind) -> Option<&'static Section> {
-    match kind {
-        Kind::Section(section) | Kind::Named(section) | Kind::List(section) => Some(section),
-        Kind::Text
-        | Kind::Folder
-        | Kind::Boolean
-        | Kind::Integer { .. }
-        | Kind::Number { .. }
-        | Kind::Duration { .. }
-        | Kind::Size { .. }
-        | Kind::Share
-        | Kind::Choice(_)
-        | Kind::Address
-        | Kind::Addresses { .. }
-        | Kind::Texts { .. }
-        | Kind::Shapes(_)
-        | Kind::Later(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,9 +370,12 @@ mod tests {
     #[test]
     fn the_nearest_key_is_found_across_slips_case_and_underscores() {
         let names = || super::super::keys::SERVICE.keys.iter().map(|key| key.name);
-        for (typed, meant) in
-            [("replica", "replicas"), ("stop_grace", "stop-grace"), ("Run", "run"), ("ned", "needs")]
-        {
+        for (typed, meant) in [
+            ("replica", "replicas"),
+            ("stop_grace", "stop-grace"),
+            ("Run", "run"),
+            ("ned", "needs"),
+        ] {
             assert_eq!(nearest(typed, names()), Some(meant).filter(|_| typed != "ned"), "{typed}");
         }
         assert_eq!(nearest("colour", names()), None);

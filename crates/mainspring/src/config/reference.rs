@@ -30,7 +30,11 @@ fn write_section(section: &Section, page: &mut String) {
         let _ = writeln!(page, "| `{}` | {value} | {default} | {about} |", key.name);
     }
     if !later.is_empty() {
-        let _ = writeln!(page, "\nNot in this version, and refused with a message: {}.", later.join(", "));
+        let _ = writeln!(
+            page,
+            "\nNot in this version, and refused with a message: {}.",
+            later.join(", ")
+        );
     }
     page.push('\n');
 }
@@ -53,7 +57,9 @@ fn show_kind(key: &Key) -> String {
             words.join(" or ")
         }
         Kind::Address => "`\"address:port\"`".to_owned(),
-        Kind::Addresses { count_max } => format!("`\"address:port\"` or a list, at most {count_max}"),
+        Kind::Addresses { count_max } => {
+            format!("`\"address:port\"` or a list, at most {count_max}")
+        }
         Kind::Texts { count_max } => format!("list of texts, at most {count_max}"),
         Kind::Section(section) | Kind::Named(section) | Kind::List(section) => {
             format!("see {}", section.title)
@@ -64,7 +70,10 @@ fn show_kind(key: &Key) -> String {
 }
 
 fn show_default(key: &Key) -> String {
-    let bare = matches!(key.kind, Kind::Boolean | Kind::Integer { .. } | Kind::Number { .. } | Kind::Shapes(_));
+    let bare = matches!(
+        key.kind,
+        Kind::Boolean | Kind::Integer { .. } | Kind::Number { .. } | Kind::Shapes(_)
+    );
     match key.default {
         Fallback::Value(text) if bare && key.name != "path" => format!("`{text}`"),
         Fallback::Value(text) => format!("`\"{text}\"`"),

@@ -64,6 +64,8 @@ pub(super) fn read(
     let health = read_health(&reader, external, found);
     let (source, at) = match (program, at) {
         (Some(program), None) => (Source::Program(program), Vec::new()),
+        // Without an address something was wrong with each, and has been told.
+        (None, Some(at)) if at.is_empty() => return None,
         (None, Some(at)) => {
             let (addresses, places) = at.into_iter().unzip();
             (Source::External(addresses), places)
@@ -375,10 +377,13 @@ fn read_health_table(
         Some(&"http") => read_http_probe(reader, found),
         Some(&"exec") => {
             if external {
-                let help = "it would run beside Mainspring, not beside the service: use http or tcp";
+                let help =
+                    "it would run beside Mainspring, not beside the service: use http or tcp";
                 reader.wrong("exec", reader.place_of("exec"), help, found);
             }
-            reader.entry("exec").and_then(|entry| read_command(reader, "exec", entry.value, found))
+            reader
+                .entry("exec")
+                .and_then(|entry| read_command(reader, "exec", entry.value, found))
                 .map(Probe::Exec)
         }
         _ => {

@@ -31,7 +31,8 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 /// # Errors
 /// What is wrong with the text and what to write, as one clause.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const RULE: &str = "write a number and a unit (us, ms, s, m, h, d), such as \"10s\" or \"1h30m\"";
+    const RULE: &str =
+        "write a number and a unit (us, ms, s, m, h, d), such as \"10s\" or \"1h30m\"";
     let mut nanos: u64 = 0;
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -123,6 +124,10 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if text.parse::<u16>().is_ok() {
         return Err(format!("the IP address is missing: write \"127.0.0.1:{text}\""));
     }
+    if let Ok(ip) = text.parse::<Ipv6Addr>() {
+        // The last group may have been meant as the port, so none is suggested from it.
+        return Err(format!("IPv6 needs brackets and a port: write \"[{ip}]:8080\""));
+    }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Err(format!("the port is missing: write \"{}\"", SocketAddr::new(ip, 8080)));
     }
@@ -166,7 +171,8 @@ pub fn show_duration(duration: Duration) -> String {
 /// A size as a user would write it.
 pub fn show_size(bytes: u64) -> String {
     let binary = SIZE_UNITS.iter().take(5).rev();
-    let exact = binary.into_iter().find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale));
+    let exact =
+        binary.into_iter().find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale));
     exact.map_or_else(|| format!("{bytes}B"), |(unit, scale)| format!("{}{unit}", bytes / scale))
 }
 
@@ -178,16 +184,14 @@ fn split_number(text: &str) -> (&str, &str) {
     if bare_point || number.matches('.').count() > 1 { ("", text) } else { (number, rest) }
 }
 
-/// `number × scale` in whole units, exact to the unit; `None` when it does not fit.
+/// `number × scale` in whole units, rounded down; `None` when it does not fit.
 fn scaled(number: &str, scale: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let mut total = u128::from(whole.parse::<u64>().ok()?) * u128::from(scale);
-    let mut place = u128::from(scale);
-    for digit in fraction.bytes() {
-        place /= 10;
-        total += place * u128::from(digit.checked_sub(b'0')?);
-    }
-    u64::try_from(total).ok()
+    let whole = u128::from(whole.parse::<u64>().ok()?) * u128::from(scale);
+    // Twelve digits times the largest unit still fit; nobody writes more.
+    let digits = u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 12)?;
+    let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    u64::try_from(whole + part * u128::from(scale) / 10_u128.pow(digits)).ok()
 }
 
 #[cfg(test)]
@@ -240,7 +244,9 @@ mod tests {
             (":8080", "\"0.0.0.0:8080\""),
             ("127.0.0.1", "port is missing"),
             ("http://127.0.0.1:80/x", "write \"127.0.0.1:80\""),
-            ("::1:8080", "\"[::1]:8080\""),
+            ("::1", "write \"[::1]:8080\""),
+            ("1:2:3:4:5:6:7:8:8080", "write \"[1:2:3:4:5:6:7:8]:8080\""),
+            ("[::1]", "port is missing"),
             ("127.0.0.1:99999", "0 to 65535"),
             ("example.com:80", "not looked up"),
             ("", "IP address and a port"),
