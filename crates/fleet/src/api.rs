@@ -30,6 +30,9 @@ pub struct FleetConfig {
     /// From SIGTERM to SIGKILL when the whole node stops. A service's own `stop_grace` is used
     /// when it is shorter.
     pub shutdown_grace: Duration,
+    /// Whether control groups are used where they can be. Without them families of processes are
+    /// found by walking through `/proc`.
+    pub cgroups: bool,
     /// How log files are written.
     pub log_format: LogFormat,
     /// A log file of this size is set aside and a new one begun.
@@ -294,6 +297,7 @@ impl FleetConfig {
             node: "local".to_owned(),
             on_crash: OnCrash::Keep,
             shutdown_grace: Duration::from_millis(1_500),
+            cgroups: true,
             log_format: LogFormat::Json,
             log_file_bytes_max: 16 * 1024 * 1024,
             log_files_max: 5,

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`spec`](ServiceSpec) (what a user asks for), [`CommandLine`], [`check_specs`],
 //! then the machine: `machine` (one step), `service` (one service's replicas), `rollout`.
+#![forbid(unsafe_code)]
 
 mod command_line;
 mod effects;

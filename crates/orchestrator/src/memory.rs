@@ -65,6 +65,18 @@ pub struct ReplicaMemory {
     last_exit: Option<Exit>,
 }
 
+impl ReplicaMemory {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its stable index among the service's replicas.
+    pub fn seat(&self) -> u32 {
+        self.seat
+    }
+}
+
 impl Default for Numbers {
     fn default() -> Self {
         Self { version: 0, number: 1 }
