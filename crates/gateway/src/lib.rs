@@ -8,6 +8,7 @@
 //!
 //! Pure: no I/O, no clock, no chance, no threads. Time and random bits are inputs. What cores share
 //! are a few atomics, so that balancing is exact across them without a lock.
+#![forbid(unsafe_code)]
 
 mod access;
 mod answer;

@@ -8,6 +8,37 @@ use super::Rejection;
 /// Longest host name in text (RFC 1035 §2.3.4, without the root's dot).
 const HOST_BYTES_MAX: usize = 253;
 
+/// A lower-case name and perhaps a port, in one pass; `None` promises nothing.
+pub(super) fn usual(field: &[u8]) -> Option<(&str, Option<u16>)> {
+    let mut previous = b'.';
+    let mut end = field.len();
+    for (place, &byte) in field.iter().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
+            b'.' if previous != b'.' => {}
+            b':' => {
+                end = place;
+                break;
+            }
+            _ => return None,
+        }
+        previous = byte;
+    }
+    let (name, port) = field.split_at_checked(end)?;
+    if previous == b'.' || name.len() > HOST_BYTES_MAX {
+        return None;
+    }
+    let port = match port {
+        [] => None,
+        [b':'] => return None,
+        [_, digits @ ..] => Some(digits.iter().try_fold(0_u16, |sum, digit| {
+            let value = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+            sum.checked_mul(10)?.checked_add(value)
+        })?),
+    };
+    Some((std::str::from_utf8(name).ok()?, port))
+}
+
 /// Host in canonical spelling, and the port if one was named.
 pub(super) fn parse(authority: &str) -> Result<(Cow<'_, str>, Option<u16>), Rejection> {
     if authority.contains('@') {

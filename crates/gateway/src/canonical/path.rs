@@ -18,6 +18,53 @@ pub(crate) fn canonical_path(path: &str) -> Result<Cow<'_, str>, Rejection> {
     Ok(if resolved == path { Cow::Borrowed(path) } else { Cow::Owned(resolved) })
 }
 
+/// Length of the path of an origin-form `target` if it consists of unescaped characters only and
+/// no segment is empty or begins with a dot: then it is canonical.
+pub(super) fn usual_bytes(target: &[u8]) -> Option<usize> {
+    let mut previous = 0;
+    for (place, &byte) in target.iter().enumerate() {
+        match CLASSES.get(usize::from(byte)) {
+            Some(Class::Ordinary) => {}
+            Some(Class::Separating) if previous == b'/' => return None,
+            Some(Class::Separating) => {}
+            Some(Class::Question) => return if place == 0 { None } else { Some(place) },
+            Some(Class::Special) | None => return None,
+        }
+        if place == 0 && byte != b'/' {
+            return None;
+        }
+        previous = byte;
+    }
+    if target.is_empty() { None } else { Some(target.len()) }
+}
+
+/// What a byte means to [`usual_bytes`]; a table, because it is looked up for every byte of every
+/// request.
+#[derive(Clone, Copy)]
+enum Class {
+    Ordinary,
+    /// A slash or a dot: harmless unless it follows a slash.
+    Separating,
+    Question,
+    Special,
+}
+
+#[expect(clippy::indexing_slicing, reason = "computed by the compiler, which checks it")]
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Special; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = match byte as u8 {
+            b'/' | b'.' => Class::Separating,
+            b'?' => Class::Question,
+            other if is_raw(other) => Class::Ordinary,
+            _ => Class::Special,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// Whether nothing in `path` can need a rewrite or a refusal: the quick answer for nearly all
 /// requests, in one pass. `false` promises nothing.
 ///
