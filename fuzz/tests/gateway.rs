@@ -35,6 +35,7 @@ fn forwarding_claims() {
         ..Forwarding::default()
     };
     let peer = Peer { address: IpAddr::from([10, 0, 0, 1]), secure: false };
+    let canonical = Canonical::parse("GET", b"/", Some(b"shop.example")).expect("a target");
     check!().with_type::<[String; 3]>().for_each(|[x_forwarded_for, forwarded, proto]| {
         // A field's value has no control characters: `http1` refuses them.
         let clean = |text: &String| text.replace(|c: char| c.is_control(), " ");
@@ -44,7 +45,7 @@ fn forwarding_claims() {
             ("x-forwarded-proto".to_owned(), clean(proto)),
         ]);
         let origin = forwarding.origin(peer, &fields);
-        forwarding.write(peer, &origin, "shop.example", &fields, &mut |_, value| {
+        forwarding.write(peer, &origin, &canonical, &fields, &mut |_, value| {
             assert!(value.iter().all(|byte| *byte >= b' ' && *byte != 0x7f), "{value:?}");
         });
         for byte in 0..=255 {

@@ -168,7 +168,7 @@ impl Plan<'_> {
         }
         write_connection(request, head, out);
         let emit = &mut |name: &str, value: &[u8]| encode::field(out, name.as_bytes(), value);
-        forwarding.write(asking.peer(), &self.origin, &self.canonical.host, &asking.fields(), emit);
+        forwarding.write(asking.peer(), &self.origin, &self.canonical, &asking.fields(), emit);
         out.extend_from_slice(b"traceparent: ");
         self.trace.write(out);
         out.extend_from_slice(b"\r\nX-Request-Id: ");

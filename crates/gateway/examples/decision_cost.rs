@@ -120,11 +120,12 @@ fn telling() {
     let forwarding = Forwarding::default();
     let peer = Peer { address: IpAddr::from([203, 0, 113, 9]), secure: false };
     let fields = FieldList::default();
+    let canonical = Canonical::parse("GET", b"/", Some(b"shop.example:8080")).unwrap();
     let mut out = Vec::with_capacity(256);
     print("X-Forwarded-*, for a stranger", || {
         out.clear();
         let origin = forwarding.origin(peer, &fields);
-        forwarding.write(peer, &origin, "shop.example:8080", &fields, &mut |name, value| {
+        forwarding.write(peer, &origin, &canonical, &fields, &mut |name, value| {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(value);
         });

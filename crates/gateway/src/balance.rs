@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::endpoint::{Endpoint, EndpointId, EndpointState};
 
-/// Most endpoints that one request remembers having tried; more retries than that are not made.
-pub const TRIED_MAX: usize = 8;
+/// Most endpoints that one request remembers having tried: the first and ten retries. More retries
+/// than that are not made.
+pub const TRIED_MAX: usize = 11;
 /// How often a core re-reads the counts when others were faster, before it takes what it found.
 const RACE_COUNT_MAX: u32 = 64;
 
@@ -28,35 +29,36 @@ pub trait Balancer: Send + Sync {
     fn claim(&self, endpoints: &[Arc<Endpoint>], tried: &Tried) -> Option<usize>;
 }
 
-/// Endpoints that one request has already been sent to.
+/// Endpoints that one request has already been sent to. Small, for every request in flight has one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    ids: [Option<EndpointId>; TRIED_MAX],
+    ids: [u64; TRIED_MAX],
+    count: u8,
 }
 
 impl Tried {
     /// Nothing tried yet.
-    pub const NONE: Self = Self { ids: [None; TRIED_MAX] };
+    pub const NONE: Self = Self { ids: [0; TRIED_MAX], count: 0 };
 
     /// Remembers `id`; `false` when there is no room, so that the caller stops trying.
     pub fn insert(&mut self, id: EndpointId) -> bool {
-        match self.ids.iter_mut().find(|place| place.is_none_or(|other| other == id)) {
-            Some(place) => {
-                *place = Some(id);
-                true
-            }
-            None => false,
+        if self.contains(id) {
+            return true;
         }
+        let Some(place) = self.ids.get_mut(usize::from(self.count)) else { return false };
+        *place = id.0;
+        self.count += 1;
+        true
     }
 
     /// Whether `id` was tried.
     pub fn contains(&self, id: EndpointId) -> bool {
-        self.ids.contains(&Some(id))
+        self.ids.iter().take(usize::from(self.count)).any(|&other| other == id.0)
     }
 
     /// Whether nothing was tried: the request's first attempt.
-    pub fn is_empty(&self) -> bool {
-        self.ids.first().is_none_or(Option::is_none)
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
+use crate::canonical::Canonical;
 use crate::cidr::TrustedProxies;
 use crate::request::Fields;
 
@@ -117,15 +118,14 @@ impl Forwarding {
         }
     }
 
-    /// Calls `emit` with each field to add to the upstream's request; `authority` is what the
-    /// client asked for, host and port, in canonical spelling.
+    /// Calls `emit` with each field to add to the upstream's request.
     ///
     /// Allocates only where a trusted proxy's list is continued or `Forwarded` or `Via` is written.
     pub fn write(
         &self,
         peer: Peer,
         origin: &Origin,
-        authority: &str,
+        canonical: &Canonical<'_>,
         fields: &dyn Fields,
         emit: &mut dyn FnMut(&str, &[u8]),
     ) {
@@ -133,7 +133,12 @@ impl Forwarding {
             ForwardMode::Append => fields,
             ForwardMode::Replace => &NoFields,
         };
-        let address = AddressText::new(peer.address.to_canonical());
+        let address = ShortText::of(format_args!("{}", peer.address.to_canonical()));
+        let authority = match canonical.port {
+            None => ShortText::of(format_args!("{}", canonical.host)),
+            Some(port) => ShortText::of(format_args!("{}:{port}", canonical.host)),
+        };
+        let authority = authority.as_bytes();
         if self.x_forwarded {
             match origin.mode {
                 ForwardMode::Replace => emit("X-Forwarded-For", address.as_bytes()),
@@ -146,7 +151,7 @@ impl Forwarding {
             emit("X-Forwarded-Proto", scheme(origin.secure).as_bytes());
             let mut earlier = Vec::new();
             claims.each("x-forwarded-host", &mut |value| earlier = value.to_vec());
-            let told = if earlier.is_empty() { authority.as_bytes() } else { &earlier };
+            let told = if earlier.is_empty() { authority } else { &earlier };
             if !told.is_empty() {
                 emit("X-Forwarded-Host", told);
             }
@@ -230,7 +235,7 @@ fn element_address(element: &str) -> Option<IpAddr> {
 }
 
 /// RFC 7239 §4 and §6: IPv6 addresses in brackets and quotes, hosts with a port in quotes.
-fn write_element(chain: &mut Vec<u8>, address: &AddressText, secure: bool, authority: &str) {
+fn write_element(chain: &mut Vec<u8>, address: &ShortText, secure: bool, authority: &[u8]) {
     let is_v6 = address.as_bytes().contains(&b':');
     chain.extend_from_slice(if is_v6 { b"for=\"[" } else { b"for=" });
     chain.extend_from_slice(address.as_bytes());
@@ -239,26 +244,26 @@ fn write_element(chain: &mut Vec<u8>, address: &AddressText, secure: bool, autho
     // A canonical host has no quote or backslash in it.
     if !authority.is_empty() {
         chain.extend_from_slice(b";host=\"");
-        chain.extend_from_slice(authority.as_bytes());
+        chain.extend_from_slice(authority);
         chain.push(b'"');
     }
 }
 
-/// An address as text, without an allocation: it is written for every request.
-struct AddressText {
+/// Short text without an allocation: such is written for every request.
+struct ShortText {
     bytes: [u8; Self::BYTES_MAX],
     length: usize,
 }
 
-impl AddressText {
-    /// `xxxx:xxxx:xxxx:xxxx:xxxx:xxxx:255.255.255.255`.
-    const BYTES_MAX: usize = 45;
+impl ShortText {
+    /// A host of 253 bytes, a colon and five digits; addresses are shorter.
+    const BYTES_MAX: usize = 253 + 6;
 
-    fn new(address: IpAddr) -> Self {
-        let mut text = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+    fn of(text: fmt::Arguments<'_>) -> Self {
+        let mut short = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
         // Cannot fail: there is room for the longest.
-        let _ = write!(text, "{address}");
-        text
+        let _ = short.write_fmt(text);
+        short
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -266,7 +271,7 @@ impl AddressText {
     }
 }
 
-impl Write for AddressText {
+impl Write for ShortText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.length + text.len();
         let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;

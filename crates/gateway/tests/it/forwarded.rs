@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gateway::{Cidr, FieldList, ForwardMode, Forwarding, Peer, TrustedProxies};
+use gateway::{Canonical, Cidr, FieldList, ForwardMode, Forwarding, Peer, TrustedProxies};
 
 fn forwarding() -> Forwarding {
     let trusted = ["10.0.0.0/8", "fd00::/8"].map(|range| Cidr::parse(range).unwrap());
@@ -24,7 +24,8 @@ fn told(peer: &str, list: &[(&str, &str)]) -> String {
     let forwarding = forwarding();
     let origin = forwarding.origin(peer, &fields);
     let mut lines = vec![format!("client {} secure {}", origin.client, origin.secure)];
-    forwarding.write(peer, &origin, "shop.example", &fields, &mut |name, value| {
+    let canonical = Canonical::parse("GET", b"/", Some(b"shop.example:8080")).unwrap();
+    forwarding.write(peer, &origin, &canonical, &fields, &mut |name, value| {
         lines.push(format!("{name}: {}", std::str::from_utf8(value).unwrap()));
     });
     lines.join("\n")
@@ -43,8 +44,8 @@ fn strangers_claims_are_replaced() {
         "client 203.0.113.9 secure false\n\
          X-Forwarded-For: 203.0.113.9\n\
          X-Forwarded-Proto: http\n\
-         X-Forwarded-Host: shop.example\n\
-         Forwarded: for=203.0.113.9;proto=http;host=\"shop.example\"\n\
+         X-Forwarded-Host: shop.example:8080\n\
+         Forwarded: for=203.0.113.9;proto=http;host=\"shop.example:8080\"\n\
          Via: 1.1 mainspring"
     );
 }
@@ -63,7 +64,7 @@ fn trusted_claims_are_continued() {
          X-Forwarded-For: 198.51.100.7, 10.1.1.1, 10.9.9.9\n\
          X-Forwarded-Proto: https\n\
          X-Forwarded-Host: www.shop.example\n\
-         Forwarded: for=198.51.100.7, for=10.9.9.9;proto=http;host=\"shop.example\"\n\
+         Forwarded: for=198.51.100.7, for=10.9.9.9;proto=http;host=\"shop.example:8080\"\n\
          Via: 1.1 mainspring"
     );
 }
@@ -119,6 +120,7 @@ fn nothing_is_written_that_was_not_asked_for() {
     let quiet = Forwarding { x_forwarded: false, ..Forwarding::default() };
     let peer = Peer { address: IpAddr::from([203, 0, 113, 9]), secure: true };
     let origin = quiet.origin(peer, &FieldList::default());
-    quiet.write(peer, &origin, "a", &FieldList::default(), &mut |name, _| panic!("{name}"));
+    let canonical = Canonical::parse("GET", b"/", Some(b"a")).unwrap();
+    quiet.write(peer, &origin, &canonical, &FieldList::default(), &mut |name, _| panic!("{name}"));
     assert!(origin.secure);
 }
