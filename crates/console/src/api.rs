@@ -18,8 +18,8 @@ pub use change::{
 pub use event::{Event, EventKind, EventSeverity, LogLine, LogQuery, LogStream};
 pub use history::{History, HistoryPoint, HistorySeries, Live, LiveSample, TrafficRates};
 pub use meter::{
-    ConnectionMeters, EndpointMeters, Histogram, HistogramBucket, Meters, RouteMeters,
-    ServiceMeters, StatusCounts, TrafficMeters,
+    ConnectionMeters, EndpointMeters, Histogram, HistogramBucket, INNER_ROUTE_PREFIX, Meters,
+    RouteMeters, ServiceMeters, StatusCounts, TrafficMeters,
 };
 pub use status::{
     DeployProgress, ExitStatus, HealthState, HealthStatus, LimitStatus, ListenerStatus, NodeStatus,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::{EndpointMeters, LiveSample, Meters, TrafficMeters, TrafficRates};
+use crate::api::{
+    EndpointMeters, INNER_ROUTE_PREFIX, LiveSample, Meters, TrafficMeters, TrafficRates,
+};
 
 /// What moved between two readings that are `step` apart.
 pub(crate) fn sample(
@@ -19,7 +21,9 @@ pub(crate) fn sample(
     for meters in &now.routes {
         let earlier = earlier.get(&(&meters.route, &meters.service));
         let traffic = since(&meters.traffic, earlier.map(|meters| &meters.traffic));
-        add(&mut total, &traffic);
+        if !meters.route.starts_with(INNER_ROUTE_PREFIX) {
+            add(&mut total, &traffic);
+        }
         add(by_route.entry(&meters.route).or_default(), &traffic);
     }
     let rates = |traffic: &TrafficMeters| rates(traffic, step);
@@ -121,13 +125,18 @@ mod tests {
     fn rates_are_differences_by_time_and_a_route_sums_its_services() {
         let before = Meters { routes: vec![route("a", "x", 10, 0)], ..Meters::default() };
         let now = Meters {
-            routes: vec![route("a", "x", 30, 2), route("a", "y", 4, 0), route("", "", 0, 0)],
+            routes: vec![
+                route("a", "x", 30, 2),
+                route("a", "y", 4, 0),
+                route("", "", 0, 0),
+                route("door:y", "y", 100, 0),
+            ],
             ..Meters::default()
         };
         let sample = sample(&before, &now, Duration::from_secs(2), 7);
         assert_eq!((sample.total.requests_per_s, sample.total.errors_per_s), (13.0, 1.0));
         let names = sample.routes.iter().map(|(name, rates)| (name.as_str(), rates.requests_per_s));
-        assert_eq!(names.collect::<Vec<_>>(), [("", 0.0), ("a", 13.0)]);
+        assert_eq!(names.collect::<Vec<_>>(), [("", 0.0), ("a", 13.0), ("door:y", 50.0)]);
         assert_eq!(sample.total.p99_us, Some(100));
         assert_eq!(sample.routes[0].1.p99_us, None);
     }

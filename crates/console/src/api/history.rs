@@ -25,7 +25,7 @@ pub struct LiveSample {
     pub time_unix_ms: u64,
     /// The time that it covers.
     pub step_ms: u64,
-    /// All requests.
+    /// All requests of clients; what services of this node send to each other is not counted.
     pub total: TrafficRates,
     /// By name of the route.
     pub routes: Vec<(String, TrafficRates)>,

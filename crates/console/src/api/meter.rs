@@ -18,6 +18,10 @@ pub struct Meters {
     pub connections: ConnectionMeters,
 }
 
+/// Routes whose names begin like this are not configured: they carry what services of this node
+/// send to each other. The rest of the name is the service's.
+pub const INNER_ROUTE_PREFIX: &str = "door:";
+
 /// What went through a route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteMeters {

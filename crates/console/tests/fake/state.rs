@@ -140,12 +140,13 @@ impl State {
     }
 
     fn count(&mut self, name: &str, count: u64, median: u64, errors: f64, replicas: &[String]) {
-        let failed = if errors > 0.0 { self.steps % 100 < (errors * 1000.0) as u64 } else { false };
-        let failed = if replicas.is_empty() { count } else { u64::from(failed).min(count) };
-        for at in 0..count {
+        // Thousandths, spread by a number that has no factor in common with them.
+        let fails = |at: u64| (self.steps * 13 + at * 7) * 397 % 1000 < (errors * 1000.0) as u64;
+        let fails = (0..count).map(|at| replicas.is_empty() || fails(at)).collect::<Vec<_>>();
+        for (at, fails) in (0..count).zip(fails) {
             let latency = median * (70 + (self.steps * 7 + at * 13) % 90) / 100;
             let latency = if (self.steps + at).is_multiple_of(61) { latency * 6 } else { latency };
-            let server_error = u64::from(at < failed);
+            let server_error = u64::from(fails);
             let statuses =
                 StatusCounts { success: 1 - server_error, server_error, ..Default::default() };
             let bucket = HistogramBucket { upper_us: latency / 50 * 50 + 50, count: 1 };

@@ -1,7 +1,6 @@
 //! The console's port from outside, over a made-up node.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![expect(clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 #[path = "../fake/mod.rs"]
 mod fake;
