@@ -51,7 +51,7 @@ fn answer(stream: &TcpStream, health: &str, eaten: &Mutex<Vec<Vec<u8>>>) -> Opti
             ("200 OK", String::new())
         }
         "say" => {
-            println!("{argument}");
+            writeln!(std::io::stdout(), "{argument}").ok()?;
             ("200 OK", String::new())
         }
         _ => ("404 Not Found", String::new()),

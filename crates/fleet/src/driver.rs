@@ -350,6 +350,7 @@ impl Driver {
             let message = runtime::time::timeout(wait, messages.recv()).await;
             if let Ok(Some(Message::Ended(replica, ended))) = message {
                 self.running.bury(&replica, ended);
+                let _read_to_the_end = self.running.logs().finish(&replica);
             }
         }
         let patience = clock::now() + GONE_PATIENCE;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Moment, ReplicaId};
-use orchestrator::{Exit, Limits, Memory, ServiceSpec, ServiceView};
+use orchestrator::{Exit, Limits, Memory, Probe, ServiceSpec, ServiceView};
 use runtime::clock;
 use runtime::process::{Ended, Group, Hierarchy, Launch, Process, Survey};
 use runtime::sync::mpsc;
@@ -22,6 +22,9 @@ use crate::secrets::Secrets;
 use crate::state::{ProcessRecord, State};
 
 const SIGKILL: i32 = 9;
+
+/// Names the group of a replica's `exec` check, which outlives neither.
+const CHECK_SUFFIX: &str = "-check";
 
 /// All processes of this fleet.
 pub(crate) struct Running {
@@ -211,8 +214,9 @@ impl Running {
     /// Checks `replica` once, in a task that reports.
     pub(crate) fn check(&self, replica: &ReplicaId, address: SocketAddr, spec: &ServiceSpec) {
         let Some(health) = spec.health.clone() else { return };
-        let surroundings = self.processes.get(replica).and_then(|entry| {
-            let group = self.hierarchy.group(&format!("{replica}-check")).ok()?;
+        let runs_command = matches!(health.probe, Probe::Exec(_));
+        let surroundings = self.processes.get(replica).filter(|_| runs_command).and_then(|entry| {
+            let group = self.hierarchy.group(&format!("{replica}{CHECK_SUFFIX}")).ok()?;
             Some(Surroundings { dir: entry.dir.clone(), env: entry.env.clone(), group })
         });
         let (messages, replica) = (self.messages.clone(), replica.clone());
@@ -293,6 +297,9 @@ impl Running {
         }
         let owned: BTreeSet<u32> = self.processes.values().map(|e| e.process.pid()).collect();
         self.hierarchy.reap_orphans(|pid| owned.contains(&pid));
+        let wanted: BTreeSet<String> = self.processes.keys().map(ToString::to_string).collect();
+        self.hierarchy
+            .prune(|name| wanted.contains(name.strip_suffix(CHECK_SUFFIX).unwrap_or(name)));
     }
 
     pub(crate) fn sight(&self, replica: &ReplicaId) -> Option<Sight> {
@@ -366,6 +373,7 @@ impl Running {
             }
         }
         self.processes.values().for_each(|entry| entry.process.kill());
+        self.hierarchy.kill_strays();
     }
 
     pub(crate) fn all_gone(&self) -> bool {

@@ -52,18 +52,23 @@ impl LogFile {
         Ok(Self { path, file, bytes, format, bytes_max, files_max, batch: Vec::new() })
     }
 
-    /// Adds `line` to the batch.
+    /// Adds `line` to the batch; begins a new file if it does not fit into this one.
     pub(super) fn add(&mut self, line: &LogLine) {
+        let before = self.batch.len();
         encode(line, self.format, &mut self.batch);
+        let bytes = self.bytes.saturating_add(self.batch.len() as u64);
+        if bytes > self.bytes_max && self.bytes.saturating_add(before as u64) > 0 {
+            let line = self.batch.split_off(before);
+            // What fails here stays in the batch and fails again in `flush`, which says so.
+            let _ = self.flush().and_then(|()| self.set_aside());
+            self.batch.extend_from_slice(&line);
+        }
     }
 
     /// Writes the batch; afterwards its lines are in the file.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.batch.is_empty() {
             return Ok(());
-        }
-        if self.bytes > 0 && self.bytes.saturating_add(self.batch.len() as u64) > self.bytes_max {
-            self.set_aside()?;
         }
         self.file.write_all(&self.batch)?;
         self.bytes = self.bytes.saturating_add(self.batch.len() as u64);

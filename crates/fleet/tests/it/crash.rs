@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use orchestrator::{CommandLine, EnvValue, ServiceSpec};
 
-use crate::stage::{Folder, PATIENCE, edit, example, is_alive, program, signal, with_environment};
+use crate::stage::{
+    Folder, PATIENCE, await_family, edit, example, is_alive, program, signal, with_environment,
+};
 
 /// A fleet in a process of its own.
 struct Supervisor {
@@ -117,7 +119,7 @@ fn survives_a_crash(words: &[&str]) {
     };
     assert!(third.iter().any(|seen| seen.replica == "web.3"), "{third:?}");
     second.stop();
-    assert_eq!(with_environment(&mark), []);
+    assert!(with_environment(&mark).is_empty());
 }
 
 #[test]
@@ -144,11 +146,11 @@ fn descendants_are_found_without_control_groups() {
     });
     let supervisor = Supervisor::start(&folder, &specs, &["tree"]);
     let leader = supervisor.ready(1).first().unwrap().pid;
-    assert!(with_environment(&mark).len() >= 3);
+    await_family(&mark, 3);
     let hidden = children_of(leader);
     assert!(!hidden.is_empty());
     supervisor.stop();
-    assert_eq!(with_environment(&mark), []);
+    assert!(with_environment(&mark).is_empty());
     assert!(hidden.iter().all(|pid| !is_alive(*pid)));
 }
 
@@ -176,7 +178,7 @@ fn a_service_that_left_the_config_meanwhile_is_stopped() {
     assert_eq!(with_environment(&mark).len(), 2);
     let second = Supervisor::start(&folder, &[], &[]);
     second.ready(0);
-    assert_eq!(with_environment(&mark), []);
+    assert!(with_environment(&mark).is_empty());
     second.stop();
 }
 

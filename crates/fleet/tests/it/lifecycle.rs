@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use orchestrator::{EnvValue, Exit, HealthCheck, Probe, ReplicaState, Severity, TrafficState};
 
 use crate::stage::{
-    PATIENCE, Stage, command, edit, get, is_alive, name, program, replica, report, run, signal,
-    with_environment,
+    PATIENCE, Stage, await_family, command, edit, get, is_alive, name, program, replica, report,
+    run, signal, with_environment,
 };
 
 #[test]
@@ -57,9 +57,14 @@ fn a_killed_replica_comes_back_and_says_why() {
         let after = replica(&status, "web");
         assert_eq!(after.last_exit.as_ref().unwrap().exit, Exit::Signal(9));
         assert_eq!((after.restarts, after.id.number), (1, 2));
-        let history = stage.door.history.lock().unwrap();
-        let states: Vec<String> =
-            history.iter().map(|(id, state)| format!("{} {state:?}", id.number)).collect();
+        let states: Vec<String> = stage
+            .door
+            .history
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(id, state)| format!("{} {state:?}", id.number))
+            .collect();
         assert_eq!(
             states,
             [
@@ -71,7 +76,6 @@ fn a_killed_replica_comes_back_and_says_why() {
                 "2 Some(Ready)"
             ]
         );
-        drop(history);
         stage.fleet.shutdown().await;
     });
 }
@@ -145,8 +149,7 @@ fn services_start_in_the_order_of_their_needs() {
         for service in ["web", "api", "store"] {
             stage.settled(service).await;
         }
-        let history = stage.door.history.lock().unwrap();
-        let order: Vec<String> = (history.iter())
+        let order: Vec<String> = (stage.door.history.lock().unwrap().iter())
             .map(|(id, state)| format!("{} {:?}", id.service, state.unwrap()))
             .collect();
         assert_eq!(
@@ -160,7 +163,6 @@ fn services_start_in_the_order_of_their_needs() {
                 "web Ready"
             ]
         );
-        drop(history);
         stage.fleet.shutdown().await;
     });
 }
@@ -200,10 +202,10 @@ fn after_a_shutdown_no_descendant_is_left() {
         stage.fleet.apply(vec![spec]).await.unwrap();
         let address = stage.settled("web").await.replicas.first().unwrap().address.unwrap();
         get(address, "/family").unwrap();
-        assert!(with_environment(&mark).len() >= 3, "the program and two that left its session");
+        await_family(&mark, 3); // The program, and two that left its session.
         let asked = Instant::now();
         stage.fleet.shutdown().await;
-        assert_eq!(with_environment(&mark), []);
+        assert!(with_environment(&mark).is_empty());
         // A bound of the promise itself: two seconds, with all that a loaded machine may add.
         assert!(asked.elapsed() < PATIENCE);
     });
@@ -222,6 +224,7 @@ fn a_dead_replica_takes_its_children_with_it() {
         stage.fleet.apply(vec![spec]).await.unwrap();
         let first = stage.settled("web").await.replicas.first().unwrap().clone();
         get(first.address.unwrap(), "/family").unwrap();
+        await_family(&mark, 3);
         get(first.address.unwrap(), "/exit/1");
         stage
             .until("a replacement", |status| {

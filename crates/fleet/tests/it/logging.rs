@@ -28,6 +28,8 @@ fn no_line_is_lost_while_files_are_set_aside() {
             stage.fleet.apply(vec![spec]).await.unwrap();
             let done = runtime::time::timeout(PATIENCE, follow.next()).await.unwrap().unwrap();
             assert_eq!((done.stream, done.text.as_str()), (LogStream::Stderr, "done"));
+            // The two streams are read in turns; a question makes sure that all was.
+            stage.fleet.logs(LogQuery::default()).await.unwrap();
             let mut seen = 0;
             let logs = stage.folder.0.join("data/logs/web");
             let mut files: Vec<_> =

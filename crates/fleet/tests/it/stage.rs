@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleet::{Fleet, FleetConfig, FleetStatus, ReplicaReport, ServiceReport, Traffic};
 use model::{ReplicaId, ServiceName};
@@ -210,6 +210,16 @@ pub(crate) fn with_environment(text: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(holds).filter(|pid| is_alive(*pid)).collect()
+}
+
+/// Waits until at least `count` processes have `text` in their environment: what a program has
+/// just forked is not seen at once.
+pub(crate) fn await_family(text: &str, count: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while with_environment(text).len() < count {
+        assert!(Instant::now() < deadline, "never saw {count} processes with {text}");
+        std::thread::yield_now();
+    }
 }
 
 pub(crate) fn signal(pid: u32, name: &str) {

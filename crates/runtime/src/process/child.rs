@@ -128,6 +128,13 @@ pub(super) fn reap(pid: u32) {
     }
 }
 
+/// SIGKILL by number, for processes that were found by number.
+pub(super) fn kill(pid: u32) {
+    if let Some(pid) = raw(pid) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL); // It may be gone already.
+    }
+}
+
 fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)

@@ -3,12 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::hierarchy::{MARKER, Survey, walk};
+use super::hierarchy::{MARKER, Sightings, Survey};
 use super::procfs;
 
 /// How often a family is walked through and killed before giving up. Each round kills all that the
@@ -22,7 +21,16 @@ const CPU_PERIOD_US: u64 = 100_000;
 #[derive(Clone, Debug)]
 pub struct Group {
     marker: String,
-    folder: Option<PathBuf>,
+    place: Place,
+}
+
+/// Where it is kept.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// In this control group.
+    Folder(PathBuf),
+    /// Nowhere: it is looked for.
+    Tree(Arc<Sightings>),
 }
 
 /// What a family uses.
@@ -38,8 +46,15 @@ pub struct Usage {
 }
 
 impl Group {
-    pub(super) fn new(marker: String, folder: Option<PathBuf>) -> Self {
-        Self { marker, folder }
+    pub(super) fn new(marker: String, place: Place) -> Self {
+        Self { marker, place }
+    }
+
+    fn folder(&self) -> Option<&PathBuf> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Tree(_) => None,
+        }
     }
 
     /// The variable that every process of this group must be started with.
@@ -49,15 +64,15 @@ impl Group {
 
     /// The file to which a process writes `0` to enter; `None` without control groups.
     pub(super) fn entrance(&self) -> io::Result<Option<fs::File>> {
-        let Some(folder) = &self.folder else { return Ok(None) };
+        let Some(folder) = self.folder() else { return Ok(None) };
         fs::OpenOptions::new().write(true).open(folder.join("cgroup.procs")).map(Some)
     }
 
     /// All processes of it now.
     pub fn pids(&self, survey: &Survey) -> Vec<u32> {
-        match &self.folder {
-            Some(folder) => procfs::numbers(&folder.join("cgroup.procs")),
-            None => survey.members(&self.marker).to_vec(),
+        match &self.place {
+            Place::Folder(folder) => procfs::numbers(&folder.join("cgroup.procs")),
+            Place::Tree(_) => survey.members(&self.marker).to_vec(),
         }
     }
 
@@ -119,23 +134,24 @@ impl Group {
     /// Kills all of it, those that are just being forked included. Blocks for as long as that
     /// takes: no time with `cgroup.kill`, some milliseconds without.
     pub fn kill(&self) {
-        if self.folder.is_some() && self.write("cgroup.kill", "1").is_ok() {
+        if self.folder().is_some() && self.write("cgroup.kill", "1").is_ok() {
             return;
         }
-        if self.folder.is_some() {
+        if self.folder().is_some() {
             let _ = self.write("cgroup.freeze", "1"); // Nobody forks while we count.
         }
         for _ in 0..KILL_ROUNDS_MAX {
-            let pids = match &self.folder {
-                Some(_) => self.pids(&Survey::default()),
-                None => walk(&self.marker).remove(&self.marker).unwrap_or_default(),
+            let pids = match &self.place {
+                Place::Folder(_) => self.pids(&Survey::default()),
+                Place::Tree(sightings) => {
+                    sightings.walk(&self.marker).remove(&self.marker).unwrap_or_default()
+                }
             };
             if pids.is_empty() {
                 break;
             }
             for pid in pids {
-                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-                pid.map(|pid| kill_process(pid, Signal::KILL));
+                super::child::kill(pid);
             }
             let _ = self.write("cgroup.freeze", "0");
             thread::sleep(Duration::from_millis(1)); // The killed need a moment to leave.
@@ -144,29 +160,29 @@ impl Group {
 
     /// Whether nothing of it runs any more.
     pub fn is_empty(&self) -> bool {
-        match &self.folder {
+        match &self.place {
             // The file counts zombies out, which `cgroup.procs` may still list.
-            Some(_) => match self.read("cgroup.events") {
+            Place::Folder(_) => match self.read("cgroup.events") {
                 Some(text) => text.lines().any(|line| line == "populated 0"),
                 None => true,
             },
-            None => !walk(&self.marker).contains_key(&self.marker),
+            Place::Tree(sightings) => !sightings.walk(&self.marker).contains_key(&self.marker),
         }
     }
 
     /// Removes the empty control group. One that is not empty stays.
     pub fn remove(&self) {
-        if let Some(folder) = &self.folder {
+        if let Some(folder) = self.folder() {
             let _ = fs::remove_dir(folder);
         }
     }
 
     fn read(&self, file: &str) -> Option<String> {
-        fs::read_to_string(self.folder.as_ref()?.join(file)).ok()
+        fs::read_to_string(self.folder()?.join(file)).ok()
     }
 
     fn write(&self, file: &str, text: &str) -> io::Result<()> {
-        match &self.folder {
+        match self.folder() {
             Some(folder) => fs::write(folder.join(file), text),
             None => Err(io::Error::new(io::ErrorKind::Unsupported, "no control group")),
         }

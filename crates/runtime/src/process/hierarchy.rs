@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::mount::MountFlags;
 
-use super::group::Group;
+use super::group::{Group, Place};
 use super::procfs;
 
 /// The variable that marks every process of a group, whichever way groups are kept.
@@ -25,8 +26,8 @@ pub struct Hierarchy {
 enum Kept {
     /// In control groups below `root`.
     Cgroups { root: PathBuf, controllers: BTreeSet<String> },
-    /// By the marker in their environment and by descent.
-    Tree,
+    /// By the marker in their environment, by descent, and by what was seen before.
+    Tree(Arc<Sightings>),
 }
 
 /// Who belongs to which group, when control groups do not know it. Costs a walk through `/proc`,
@@ -66,7 +67,7 @@ impl Hierarchy {
     pub fn tree(data: &Path) -> Self {
         // As our orphans' parent we see them, however often they forked.
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-        Self { identity: identity_of(data), kept: Kept::Tree }
+        Self { identity: identity_of(data), kept: Kept::Tree(Arc::default()) }
     }
 
     /// The group `name`, made if it does not exist. Names have no `/`.
@@ -77,19 +78,19 @@ impl Hierarchy {
         if name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a group's name"));
         }
-        let folder = match &self.kept {
+        let place = match &self.kept {
             Kept::Cgroups { root, .. } => {
                 let folder = root.join(name);
                 match fs::create_dir(&folder) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                         return Err(error);
                     }
-                    Ok(()) | Err(_) => Some(folder),
+                    Ok(()) | Err(_) => Place::Folder(folder),
                 }
             }
-            Kept::Tree => None,
+            Kept::Tree(sightings) => Place::Tree(Arc::clone(sightings)),
         };
-        Ok(Group::new(format!("{}/{name}", self.identity), folder))
+        Ok(Group::new(format!("{}/{name}", self.identity), place))
     }
 
     /// Names of groups that have processes now.
@@ -102,7 +103,7 @@ impl Hierarchy {
                     folders.filter(|e| !procfs::numbers(&e.path().join("cgroup.procs")).is_empty());
                 occupied.filter_map(|entry| entry.file_name().into_string().ok()).collect()
             }
-            Kept::Tree => {
+            Kept::Tree(_) => {
                 let prefix = format!("{}/", self.identity);
                 let survey = self.survey();
                 survey
@@ -119,7 +120,9 @@ impl Hierarchy {
     pub fn survey(&self) -> Survey {
         match &self.kept {
             Kept::Cgroups { .. } => Survey::default(),
-            Kept::Tree => Survey { members: walk(&format!("{}/", self.identity)) },
+            Kept::Tree(sightings) => {
+                Survey { members: sightings.walk(&format!("{}/", self.identity)) }
+            }
         }
     }
 
@@ -136,7 +139,7 @@ impl Hierarchy {
                 };
                 format!("cgroup v2 at {} ({with})", root.display())
             }
-            Kept::Tree => "process tree (no cgroup v2 can be used here)".to_owned(),
+            Kept::Tree(_) => "process tree (no cgroup v2 can be used here)".to_owned(),
         }
     }
 
@@ -144,7 +147,7 @@ impl Hierarchy {
     pub fn controls(&self, name: &str) -> bool {
         match &self.kept {
             Kept::Cgroups { controllers, .. } => controllers.contains(name),
-            Kept::Tree => false,
+            Kept::Tree(_) => false,
         }
     }
 
@@ -152,7 +155,7 @@ impl Hierarchy {
     /// this process that others wait for are told apart by `is_owned` and by their session: ours
     /// are started in sessions of their own, those of `std::process` are not.
     pub fn reap_orphans(&self, is_owned: impl Fn(u32) -> bool) {
-        let adopts = matches!(self.kept, Kept::Tree) || std::process::id() == 1;
+        let adopts = matches!(self.kept, Kept::Tree(_)) || std::process::id() == 1;
         let Some(own) = procfs::stat(std::process::id()).filter(|_| adopts) else { return };
         for pid in procfs::all_pids() {
             let Some(stat) = procfs::stat(pid) else { continue };
@@ -163,10 +166,39 @@ impl Hierarchy {
         }
     }
 
-    /// Removes the hierarchy if no group is left in it.
+    /// Kills, without control groups, the children of ours that nobody knows: they left their
+    /// family and hid their marker within a second of their start. For the end of everything,
+    /// when all that is left is unwanted.
+    pub fn kill_strays(&self) {
+        let Kept::Tree(_) = &self.kept else { return };
+        let Some(own) = procfs::stat(std::process::id()) else { return };
+        for pid in procfs::all_pids() {
+            let Some(stat) = procfs::stat(pid) else { continue };
+            let alive = !matches!(stat.state, b'Z' | b'X');
+            if alive && stat.parent == std::process::id() && stat.session != own.session {
+                super::child::kill(pid);
+            }
+        }
+    }
+
+    /// Removes empty groups that `is_wanted` does not name. A group cannot be removed in the moment
+    /// its last process is killed, so this is repeated.
+    pub fn prune(&self, is_wanted: impl Fn(&str) -> bool) {
+        let Kept::Cgroups { root, .. } = &self.kept else { return };
+        let Ok(entries) = fs::read_dir(root) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name();
+            if entry.path().is_dir() && !name.to_str().is_some_and(&is_wanted) {
+                // Refused while it has processes, which is what we want.
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
+    }
+
+    /// Removes the hierarchy if nothing runs in it.
     pub fn remove(&self) {
+        self.prune(|_| false);
         if let Kept::Cgroups { root, .. } = &self.kept {
-            // Refused while groups remain, which is what we want.
             let _ = fs::remove_dir(root);
         }
     }
@@ -178,38 +210,52 @@ impl Survey {
     }
 }
 
-/// Groups by marker and descent: a process belongs where its environment says, else where its
-/// nearest ancestor does.
-pub(super) fn walk(prefix: &str) -> BTreeMap<String, Vec<u32>> {
-    let mut parents = BTreeMap::new();
-    let mut marked = BTreeMap::new();
-    for pid in procfs::all_pids() {
-        let Some(stat) = procfs::stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X')) else {
-            continue;
-        };
-        parents.insert(pid, stat.parent);
-        if let Some(marker) = procfs::environment_value(pid, MARKER)
-            && marker.starts_with(prefix)
-        {
-            marked.insert(pid, marker);
+/// Who was seen in which group. A process whose environment hides its marker is known by its
+/// ancestors only as long as these live; so what was known once is kept.
+#[derive(Debug, Default)]
+pub(super) struct Sightings(Mutex<BTreeMap<Sighted, String>>);
+
+/// A process: its number, and the ticks from boot to its start.
+type Sighted = (u32, u64);
+
+impl Sightings {
+    /// Groups whose marker begins with `prefix`: a process belongs where its environment says,
+    /// else where it was seen before, else where its nearest ancestor belongs.
+    pub(super) fn walk(&self, prefix: &str) -> BTreeMap<String, Vec<u32>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parents = BTreeMap::new();
+        let mut marked = BTreeMap::new();
+        for pid in procfs::all_pids() {
+            let Some(stat) = procfs::stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X'))
+            else {
+                continue;
+            };
+            parents.insert(pid, (stat.parent, stat.start_ticks));
+            let marker = procfs::environment_value(pid, MARKER);
+            let marker = marker.or_else(|| known.get(&(pid, stat.start_ticks)).cloned());
+            marked.extend(marker.map(|marker| (pid, marker)));
         }
-    }
-    let mut members: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for pid in parents.keys() {
-        let mut at = *pid;
-        // Bounded: /proc is read while it changes, so a circle cannot be ruled out.
-        for _ in 0..parents.len() {
-            if let Some(marker) = marked.get(&at) {
-                members.entry(marker.clone()).or_default().push(*pid);
-                break;
-            }
-            match parents.get(&at) {
-                Some(parent) => at = *parent,
-                None => break,
+        known.clear();
+        let mut members: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (pid, (_, start_ticks)) in &parents {
+            let mut at = *pid;
+            // Bounded: /proc is read while it changes, so a circle cannot be ruled out.
+            for _ in 0..parents.len() {
+                if let Some(marker) = marked.get(&at) {
+                    known.insert((*pid, *start_ticks), marker.clone());
+                    if marker.starts_with(prefix) {
+                        members.entry(marker.clone()).or_default().push(*pid);
+                    }
+                    break;
+                }
+                match parents.get(&at) {
+                    Some((parent, _)) => at = *parent,
+                    None => break,
+                }
             }
         }
+        members
     }
-    members
 }
 
 /// Makes `parent/mainspring-<identity>` and says which controllers work in groups below it.
