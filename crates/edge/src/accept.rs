@@ -20,6 +20,14 @@ use crate::refuse;
 /// core on which connections must end to make room.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a client that is turned away may take to notice, and how much it may send meanwhile
+/// (in kilobytes).
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(500);
+const REFUSAL_READS_MAX: u32 = 64;
+
+/// Clients that are told so at the same time, on one core; more are closed without a word.
+const REFUSALS_MAX: u32 = 256;
+
 /// An accept loop, which ends when this is dropped.
 pub(crate) struct Accepting {
     id: u64,
@@ -93,12 +101,29 @@ fn admit(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, door: &Rc<Door>) 
                 Full::Total => refuse::BUSY,
                 Full::Address => refuse::TOO_MANY,
             };
-            // Into an empty send buffer, so it fits at once; a client that is not there loses
-            // nothing.
-            spawn_local(async move {
-                let _ = stream.write_all(answer).await;
-            });
+            if core.refusals.get() < REFUSALS_MAX {
+                core.refusals.set(core.refusals.get() + 1);
+                let core = Rc::clone(core);
+                spawn_local(async move {
+                    // A client that is not there to read it loses nothing.
+                    let _ = time::timeout(REFUSAL_PATIENCE, turn_away(stream, answer)).await;
+                    core.refusals.set(core.refusals.get() - 1);
+                });
+            }
         }
+    }
+}
+
+/// Says why, and reads what the client sends meanwhile: a close with unread bytes would be a reset
+/// that overtakes the answer. Bounded by time, and by one small buffer.
+async fn turn_away(stream: TcpStream, answer: &[u8]) {
+    if stream.write_all(answer).await.is_err() || stream.shutdown_write().is_err() {
+        return;
+    }
+    let mut buffer = [0; 1024];
+    let mut rounds = REFUSAL_READS_MAX;
+    while rounds > 0 && matches!(stream.read(&mut buffer).await, Ok(1..)) {
+        rounds -= 1;
     }
 }
 

@@ -182,14 +182,14 @@ impl Attempts<'_> {
             upstream: &upstream.stream,
             asked: self.asked(),
             signs: &signs,
-            workspaces: &self.asking.connection.core.workspaces,
+            core: &self.asking.connection.core,
             relayed: Relayed::default(),
         };
         let Storage { upstream: buffer, response, to_client, .. } = storage;
         let outcome = if signs.is_sent.get() {
             relay.run(buffer, response, to_client).await
         } else {
-            let beyond = self.beyond.insert(relay.workspaces.take_stream());
+            let beyond = self.beyond.insert(relay.core.workspaces.take_stream());
             beyond.append(rest);
             let sending = upload.run(self.wire, &upstream.stream, beyond, &signs);
             // Boxed, so that the many requests without a long body stay small.
@@ -234,7 +234,7 @@ impl Attempts<'_> {
         Asked {
             method: request.method,
             version: request.version,
-            keep_alive: request.keep_alive && !self.asking.connection.core.is_draining.get(),
+            keep_alive: request.keep_alive,
             te_trailers: request.te_trailers,
             expect_continue: request.expect_continue,
             upgrade: request.upgrade,

@@ -66,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) workspaces: Workspaces,
     pub(crate) pool: Pool,
     pub(crate) is_draining: Cell<bool>,
+    /// Clients that are being told that there is no place for them.
+    pub(crate) refusals: Cell<u32>,
     view: RefCell<Rc<View>>,
     generation: Cell<u64>,
     chance: RefCell<fastrand::Rng>,
@@ -104,6 +106,7 @@ impl Core {
             workspaces: Workspaces::default(),
             pool: Pool::new(Arc::clone(&meters)),
             is_draining: Cell::new(false),
+            refusals: Cell::new(0),
             view: RefCell::new(view),
             generation: Cell::new(generation),
             chance: RefCell::new(fastrand::Rng::new()),

@@ -19,7 +19,7 @@ use crate::refuse::{self, Answer};
 use crate::upload::Upload;
 use crate::view::View;
 use crate::watch::{Patience, Watch};
-use crate::wire::{Stop, Wire};
+use crate::wire::Wire;
 use crate::workspace::Workspace;
 
 /// How long a client may take to read an answer of ours, which is a page at most.
@@ -155,7 +155,7 @@ async fn conclude(
             record.finish(asking, ending, target);
             Next::Close
         }
-        Ended::Failed(answer) if answer.stop() == Some(&Stop::ClientGone) => {
+        Ended::Failed(answer) if answer.is_to_nobody() => {
             record.finish(asking, Ending::Aborted, target);
             Next::Close
         }

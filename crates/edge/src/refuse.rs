@@ -117,8 +117,9 @@ impl Answer {
         self.closes
     }
 
-    pub(crate) fn stop(&self) -> Option<&Stop> {
-        self.stop.as_ref()
+    /// Whether the client has gone, so that there is nobody to read it.
+    pub(crate) fn is_to_nobody(&self) -> bool {
+        matches!(self.stop, Some(Stop::ClientGone | Stop::Expired(Expired::ClientGone)))
     }
 }
 

@@ -4,10 +4,10 @@ use http1::{BodyLength, Field, Known, Limits, Method, Progress, ResponseHead, Ve
 use runtime::net::TcpStream;
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::core::Core;
 use crate::reframe::{Framing, Reframer};
 use crate::upload::Signs;
 use crate::wire::{Stop, Wire};
-use crate::workspace::Workspaces;
 
 /// Longest head of an answer; endpoints may send more than clients (cookies, policies).
 pub(crate) const RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
@@ -24,7 +24,7 @@ const COPY_BYTES_MAX: usize = 4 * 1024;
 pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) version: Version,
-    /// The client wants to go on, and so do we.
+    /// The client wants to go on.
     pub(crate) keep_alive: bool,
     pub(crate) te_trailers: bool,
     pub(crate) expect_continue: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Relay<'a> {
     pub(crate) upstream: &'a TcpStream,
     pub(crate) asked: Asked,
     pub(crate) signs: &'a Signs,
-    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) core: &'a Core,
     pub(crate) relayed: Relayed,
 }
 
@@ -168,8 +168,10 @@ impl Relay<'_> {
         let framing = if is_counted || !is_11 { Framing::Raw } else { Framing::Chunked };
         self.relayed.ends_with_close = !is_counted && !is_11;
         // While the request is still being sent, its end may never come.
-        self.relayed.client_reusable =
-            self.asked.keep_alive && self.signs.is_sent.get() && !self.relayed.ends_with_close;
+        self.relayed.client_reusable = self.asked.keep_alive
+            && self.signs.is_sent.get()
+            && !self.relayed.ends_with_close
+            && !self.core.is_draining.get();
         encode::status_line(out, head.status, head.reason.of(buffer));
         let passes = |field: &&Field| {
             !field.hop_by_hop && (field.known != Known::Trailer || self.asked.te_trailers)
@@ -209,7 +211,7 @@ impl Relay<'_> {
                 break step;
             }
             if stream.is_none() && body.certain_bytes() > BUFFER_BYTES as u64 && buffer.is_empty() {
-                stream = Some(self.workspaces.take_stream());
+                stream = Some(self.core.workspaces.take_stream());
             }
             let input = stream.as_mut().unwrap_or(&mut *buffer);
             if !input.make_room(input.capacity()) {
@@ -225,7 +227,7 @@ impl Relay<'_> {
         if let Some(stream) = stream {
             // What is left in it lies behind the answer: put where the caller sees it.
             buffer.append(stream.filled().get(..1).unwrap_or_default());
-            self.workspaces.give_stream(stream);
+            self.core.workspaces.give_stream(stream);
         }
         outcome
     }
