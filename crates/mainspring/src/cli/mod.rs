@@ -4,6 +4,7 @@
 //! API (`remote`); `check`, `explain` and `init` need no node at all.
 
 mod change;
+mod demo;
 mod explain;
 mod load;
 mod logs;
@@ -82,6 +83,8 @@ struct Place {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Watch a whole shop run behind Mainspring
+    Demo(demo::DemoArgs),
     /// Start a node: its programs and its doors
     Up(up::UpArgs),
     /// Tell everything that is wrong with the configuration
@@ -172,6 +175,7 @@ fn run(line: Line, output: Output) -> Outcome {
     let Line { place, command } = line;
     let target = Target::new(&place);
     match command {
+        Command::Demo(args) => demo::demo(&args, output),
         Command::Up(args) => up::up(&place.config, &args, output),
         Command::Check(args) => change::check(&place.config, args.json, output),
         Command::Plan(args) => change::plan(&place.config, &target, args.json, output),
