@@ -310,10 +310,3 @@ impl Entry {
             && self.rank.headers() == other.rank.headers()
     }
 }
-
-impl Route {
-    /// The name as text that can be kept.
-    pub fn shared_name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-}
