@@ -282,6 +282,10 @@ fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
         let status = if error.is_data() { 422 } else { 400 };
         respond::problem(status, format!("the body does not fit: {error}"))
     };
+    // Serde would take an array for a struct as well, its fields in order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(respond::problem(422, "the body is an array; send an object"));
+    }
     serde_json::from_slice(bytes).map_err(broken)
 }
 

@@ -28,8 +28,8 @@ export async function openNode() {
   return startFake(command, "127.0.0.1:0");
 }
 
-export async function startFake(command, address) {
-  const child = spawn(command, [address], { stdio: ["pipe", "pipe", "inherit"] });
+export async function startFake(command, ...words) {
+  const child = spawn(command, words, { stdio: ["pipe", "pipe", "inherit"] });
   const [url] = await once(createInterface({ input: child.stdout }), "line");
   return { url, fake: true, child, async close() { child.stdin.end(); await once(child, "exit"); } };
 }

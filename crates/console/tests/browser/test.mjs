@@ -4,6 +4,9 @@
 // is opened (default: the first). Ends with `N passed, M failed`.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openBrowser, openNode, openPage, startFake } from "./browser.mjs";
 
 const PATIENCE_MS = 20_000;
@@ -176,6 +179,29 @@ if (node.fake) {
   });
 }
 
+if (node.fake) {
+  test("from another machine it asks for the token until it is right", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "console-token-"));
+    const file = join(folder, "token");
+    const guarded = await startFake(process.env.FAKE_NODE, "127.0.0.1:0", file);
+    const page = await context.newPage();
+    // What comes through a proxy is treated like what comes from elsewhere.
+    await page.setExtraHTTPHeaders({ "x-forwarded-for": "192.0.2.1" });
+    await page.goto(guarded.url);
+    const dialog = page.getByRole("dialog", { name: "This node asks for its token" });
+    for (const token of ["wrong", readFileSync(file, "utf8").trim()]) {
+      await dialog.locator("input").fill(token);
+      await dialog.getByRole("button", { name: "Continue" }).click();
+      if (token === "wrong") await dialog.getByText("the token is wrong").waitFor();
+    }
+    await live(page);
+    await dialog.waitFor({ state: "detached" });
+    await page.close();
+    await guarded.close();
+    rmSync(folder, { recursive: true });
+  });
+}
+
 test("a service that does not exist is said to", () => on({ hash: "#/service/nothing", troubles: true }, async (page) => {
   await page.getByText("There is no service nothing on this node.").waitFor();
 }));
@@ -199,7 +225,7 @@ for (const scheme of ["light", "dark"]) {
       for (const place of ["h2:not(.unseen)", ...(hash === "#/" ? [".picture .name"] : [])]) {
         await page.evaluate((selector) => {
           const { style } = document.querySelector(selector);
-          style.color = style.fill = "#888";
+          style.color = style.fill = "#777";
         }, place);
         assert.equal((await page.evaluate(lowContrast)).length, 1, `${place} in grey goes unnoticed`);
         await page.evaluate((selector) => document.querySelector(selector).removeAttribute("style"), place);

@@ -65,6 +65,8 @@ fn refusals_are_problems_with_the_right_status() {
         ("OPTIONS", "/api/v1/plan", "", 405),
         ("POST", "/api/v1/services/nothing/deploy", "{}", 404),
         ("POST", "/api/v1/services/cart/deploy", r#"{"now":true}"#, 422),
+        ("POST", "/api/v1/services/cart/deploy", " []", 422),
+        ("POST", "/api/v1/services/cart/scale", "[3]", 422),
         ("POST", "/api/v1/services/cart/scale", "{", 400),
         ("POST", "/api/v1/services/cart/scale", "{}", 422),
         ("POST", "/api/v1/services/cart/scale", r#"{"replicas":-1}"#, 422),
