@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::catalogue::stock::{Line, QUANTITY_MAX, Reserved, Wanted, merge};
-use crate::client::{Client, Silence};
+use crate::client::{Answer, Client, Silence};
 use crate::database::Database;
 use crate::options::Options;
 use crate::problem::Problem;
@@ -26,9 +26,11 @@ use crate::users::{SESSION_COOKIE, check_email, cookie};
 use store::{Draft, Order, Status};
 
 /// How long an order waits for catalogue, cart and users.
-const NEIGHBOUR_TIMEOUT: Duration = Duration::from_secs(4);
+const NEIGHBOUR_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long it waits for payments, which itself waits 3 seconds for the card network.
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(6);
+/// Pause before a reservation that failed is asked for a second and last time.
+const RESERVE_AGAIN_AFTER: Duration = Duration::from_millis(100);
 const NAME_BYTES_MAX: usize = 200;
 
 #[derive(Clone)]
@@ -201,8 +203,12 @@ impl Orders {
     async fn carry_out(&self, draft: &Draft, card: &str) -> Result<Order, Problem> {
         let reference = &draft.reference;
         let wanted = json!({ "reference": reference, "items": draft.items });
-        let path = "/internal/reservations";
-        let answer = self.catalogue.send(Method::POST, path, &wanted, NEIGHBOUR_TIMEOUT).await;
+        let mut answer = self.reserve(&wanted).await;
+        if !answer.as_ref().is_ok_and(|answer| !answer.status.is_server_error()) {
+            // The catalogue reserves once per reference, so asking again is safe.
+            tokio::time::sleep(RESERVE_AGAIN_AFTER).await;
+            answer = self.reserve(&wanted).await;
+        }
         let (to, detail) = match answer {
             Ok(answer) if answer.status == StatusCode::CREATED => {
                 match serde_json::from_value::<Reserved>(answer.body) {
@@ -217,6 +223,11 @@ impl Orders {
             Err(silence) => (Status::Failed, silence.why().to_string()),
         };
         self.give_up(reference, to, detail).await
+    }
+
+    async fn reserve(&self, wanted: &Value) -> Result<Answer, Silence> {
+        let path = "/internal/reservations";
+        self.catalogue.send(Method::POST, path, wanted, NEIGHBOUR_TIMEOUT).await
     }
 
     async fn charge(

@@ -25,7 +25,7 @@ create index if not exists arrivals_by_reference on arrivals (reference);";
 
 /// A copy that does not finish an order for this long is taken for dead, and another settles it.
 /// Longer than all calls of one order together may take.
-const PLACING_MS_MAX: i64 = 12_000;
+const PLACING_MS_MAX: i64 = 15_000;
 /// Between two attempts to settle an order.
 const SETTLE_EVERY_MS: i64 = 3_000;
 /// Orders that one copy settles in one round.

@@ -14,7 +14,7 @@ use crate::demo::client::Ending;
 /// `kill -9` to the node, and a new start: the programs never notice, but for the calls that went
 /// through the node.
 pub(super) fn step(tour: &mut Tour<'_>) -> StepReport {
-    let mut step = StepReport::new("kill -9 Mainspring, start it again");
+    let mut step = StepReport::new("kill -9 Mainspring and restart it");
     let from = Instant::now();
     thread::sleep(CALM);
     let before = match tour.node.programs() {

@@ -3,6 +3,7 @@
 use super::ledger::{Ledger, Row};
 use super::load::{Kind, Record};
 use super::report::{StepReport, millis};
+use crate::demo::client::Ending;
 
 /// Puts the figures of `records` into `step`, and a complaint for everything that must not be.
 /// `excuse` tells which failed requests may fail, by how they ended and by their row.
@@ -57,6 +58,9 @@ fn compare(record: &Record, ledger: &Ledger) -> Option<String> {
             .then(|| format!("the order {reference} was answered as paid once, stored: {row:?}"));
     }
     let row = row?;
+    if record.ending == Ending::NotConnected {
+        return Some(format!("the order {reference} was never sent and is stored: {row:?}"));
+    }
     let once = row.arrivals <= 1 && row.charge_requests <= 1;
     (!once).then(|| format!("the order {reference} failed and was executed twice: {row:?}"))
 }
@@ -72,7 +76,6 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::demo::client::Ending;
 
     fn order(reference: &str, ending: Ending) -> Record {
         let now = Instant::now();
@@ -112,6 +115,12 @@ mod tests {
         let broken = || order("a", Ending::Broken("reset".into()));
         assert!(judged(broken(), &[row("a", "paid", 1)], true).held);
         assert!(!judged(broken(), &[row("a", "paid", 2)], true).held);
+    }
+
+    #[test]
+    fn what_was_never_sent_is_not_stored() {
+        assert!(judged(order("a", Ending::NotConnected), &[], true).held);
+        assert!(!judged(order("a", Ending::NotConnected), &[row("a", "failed", 1)], true).held);
     }
 
     #[test]

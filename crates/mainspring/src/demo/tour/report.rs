@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Complaints of one step that are shown. Further ones are counted.
 const PROBLEMS_SHOWN_MAX: usize = 6;
 /// Width of the column of titles.
-const TITLE_WIDTH: usize = 34;
+const TITLE_WIDTH: usize = 36;
 
 /// The whole tour.
 #[derive(Debug, Default, Serialize)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::judge::{judge, unsettled};
 use super::ledger::{self, Row};
 use super::load::{self, Kind, Load, Record};
-use super::node::{self, Alive, Node, all_ready};
+use super::node::{self, Node, all_ready};
 use super::report::{StepReport, millis};
 use super::{Tour, crash, reload};
 use crate::demo::client::{self, Ending};
@@ -16,6 +16,9 @@ use crate::demo::visitors;
 
 /// Traffic before and after each blow, which must be as good as ever.
 pub(super) const CALM: Duration = Duration::from_millis(700);
+/// Whose replicas are killed. No request to any but orders may fail at all: what others do can be
+/// asked for again.
+const KILLED: [&str; 5] = ["orders", "storefront", "orders", "catalogue", "orders"];
 /// Questions that find out which version answers.
 const SAMPLES: u32 = 12;
 
@@ -60,55 +63,55 @@ fn orders(tour: &mut Tour<'_>) -> StepReport {
     step
 }
 
-/// SIGKILL to a replica that takes orders.
+/// SIGKILL to replicas, one after the other.
 fn kill(tour: &mut Tour<'_>) -> StepReport {
-    strike(tour, "kill -9 a program", "KILL", &[502])
+    let mut step = StepReport::new("kill -9 programs");
+    let from = Instant::now();
+    let mut blows = Vec::new();
+    for service in KILLED {
+        thread::sleep(CALM);
+        let Some(blow) = tour.strike(&mut step, service, "KILL") else { break };
+        blows.push(blow);
+    }
+    step.recovery_ms = blows.iter().map(|blow| millis(blow.back - blow.struck)).max();
+    step.detail = format!("killed {}", KILLED.join(", "));
+    tour.finish(&mut step, from, |record, row| {
+        blows.iter().any(|blow| blow.excuses(record, row, &[502]))
+    });
+    step
 }
 
 /// SIGSTOP: the replica hangs, with its connections open. The node has to find out.
 fn hang(tour: &mut Tour<'_>) -> StepReport {
-    strike(tour, "hang a program (kill -STOP)", "STOP", &[502, 504])
-}
-
-fn strike(
-    tour: &mut Tour<'_>,
-    title: &'static str,
-    blow: &'static str,
-    statuses: &[u16],
-) -> StepReport {
-    let mut step = StepReport::new(title);
+    let mut step = StepReport::new("hang a program (kill -STOP)");
     let from = Instant::now();
     thread::sleep(CALM);
-    let Some((victim, process)) = tour.victim(&mut step) else { return step };
-    let struck = Instant::now();
-    let dead = node::signal(process.pid, blow).and_then(|()| node::wait_dead(&process));
-    let dead = match dead {
-        Ok(dead) => dead,
-        Err(why) => {
-            step.complain(why);
-            return step;
-        }
-    };
-    let back = tour.node.wait("two replicas are ready again", |status| {
-        let ready = node::ready(status, "orders");
-        ready.len() == 2 && ready.iter().all(|replica| replica.pid != Some(process.pid))
-    });
-    step.check(back);
-    step.recovery_ms = Some(millis(struck.elapsed()));
-    if blow == "STOP" {
-        let found = millis(dead.saturating_duration_since(struck));
-        step.detail = format!("found and killed after {found} ms");
-    }
-    // Only orders in the hands of the victim, with the status of a dead or slow program; an order
-    // that another replica stored was not in its hands.
-    let excuse = |record: &Record, row: Option<&Row>| {
-        record.kind == Kind::Order
-            && record.overlaps(struck, dead)
-            && record.ending.status().is_some_and(|status| statuses.contains(&status))
-            && row.is_none_or(|row| row.replica == victim)
-    };
-    tour.finish(&mut step, from, excuse);
+    let Some(blow) = tour.strike(&mut step, "orders", "STOP") else { return step };
+    step.recovery_ms = Some(millis(blow.back - blow.struck));
+    step.detail = format!("found and killed after {} ms", millis(blow.dead - blow.struck));
+    tour.finish(&mut step, from, |record, row| blow.excuses(record, row, &[502, 504]));
     step
+}
+
+/// One replica that was killed or hung, and when.
+struct Blow {
+    service: &'static str,
+    replica: String,
+    struck: Instant,
+    dead: Instant,
+    back: Instant,
+}
+
+impl Blow {
+    /// Only orders in the hands of the victim may fail, with a status that says so. An order that
+    /// another replica stored was not in its hands.
+    fn excuses(&self, record: &Record, row: Option<&Row>, statuses: &[u16]) -> bool {
+        self.service == "orders"
+            && record.kind == Kind::Order
+            && record.overlaps(self.struck, self.dead)
+            && record.ending.status().is_some_and(|status| statuses.contains(&status))
+            && row.is_none_or(|row| row.replica == self.replica)
+    }
 }
 
 /// A new version takes over.
@@ -276,18 +279,24 @@ impl Tour<'_> {
         }
     }
 
-    /// A replica of orders and its process.
-    fn victim(&self, step: &mut StepReport) -> Option<(String, Alive)> {
-        let ready = self.node.ready("orders");
-        let replicas = ready.map_err(|why| step.complain(why)).ok()?;
-        let found = replicas.into_iter().find_map(|replica| {
-            let process = replica.pid.and_then(node::alive)?;
-            Some((replica.id, process))
-        });
-        if found.is_none() {
-            step.complain("no replica of orders has a process");
-        }
-        found
+    /// Strikes one replica of a service and waits until two others are ready.
+    fn strike(&self, step: &mut StepReport, service: &'static str, signal: &str) -> Option<Blow> {
+        let strike = || {
+            let ready = self.node.ready(service)?.into_iter();
+            let mut victims = ready.filter_map(|r| Some((r.id, r.pid.and_then(node::alive)?)));
+            let (replica, process) =
+                victims.next().ok_or_else(|| format!("no replica of {service} has a process"))?;
+            let struck = Instant::now();
+            node::signal(process.pid, signal)?;
+            let dead = node::wait_dead(&process)?;
+            self.node.wait("two replicas are ready again", |status| {
+                let ready = node::ready(status, service);
+                ready.len() == 2 && ready.iter().all(|r| r.pid != Some(process.pid))
+            })?;
+            Ok(Blow { service, replica, struck, dead, back: Instant::now() })
+        };
+        let struck: Result<Blow, String> = strike();
+        struck.map_err(|why| step.complain(why)).ok()
     }
 
     /// The processes that take orders.
