@@ -37,12 +37,22 @@ impl ChunkSource for Stuck {
     }
 }
 
+/// Gives pieces as long as somebody takes them.
+struct Flood;
+
+impl ChunkSource for Flood {
+    fn next(&mut self) -> BoxFuture<'_, Option<Bytes>> {
+        Box::pin(async { Some(Bytes::from(vec![b'x'; 64 * 1024])) })
+    }
+}
+
 impl Handler for Echo {
     fn handle(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             match request.path.as_str() {
                 "/numbers" => Response::stream(200, "text/plain", Box::new(Numbers(0))),
                 "/stuck" => Response::stream(200, "text/plain", Box::new(Stuck(false))),
+                "/flood" => Response::stream(200, "text/plain", Box::new(Flood)),
                 "/slow" => std::future::pending().await,
                 "/bad-field" => Response::new(200, "text/plain", "x").with("x-bad", "a\r\nb: c"),
                 _ => {
@@ -225,4 +235,20 @@ fn waiting_ends_at_the_limit() {
     let call = Call::new("GET", format!("http://{address}/slow"));
     let reply = BlockingClient::new(limits).unwrap().send(&call);
     assert_eq!(reply.map(|reply| reply.status), Err(ClientError::TimedOut(limit)));
+}
+
+#[test]
+fn a_client_that_reads_nothing_gives_its_place_back() {
+    let limits = ServerLimits {
+        connection_count_max: 1,
+        write_timeout: Duration::from_millis(200),
+        ..ServerLimits::default()
+    };
+    let (_control, _server, address) = start(limits);
+    let mut deaf = TcpStream::connect(address).unwrap();
+    deaf.write_all(b"GET /flood HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    // Without the time-out this waits for as long as `deaf` lives, and fails by the client's own.
+    let call = Call::new("GET", format!("http://{address}/"));
+    assert_eq!(client().send(&call).unwrap().status, 201);
+    drop(deaf);
 }
