@@ -27,9 +27,9 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Connection: keep-alive\r\n\
     Etag: \"65f0c0de-400\"\r\n\r\n";
 
-/// Readings per sample, and samples; the best sample is the least disturbed one.
-const READING_COUNT: u32 = 100_000;
-const SAMPLE_COUNT: u32 = 20;
+/// Readings per sample, and samples; short ones, so that some fall between disturbances.
+const READING_COUNT: u32 = 500;
+const SAMPLE_COUNT: u32 = 5_000;
 
 fn best(mut read: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
