@@ -10,7 +10,6 @@ mod order;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use model::ServiceName;
 
