@@ -235,29 +235,31 @@ impl Known {
     }
 }
 
-/// Whether `text` is `name`, which is in lower case, without regard to case. Eight bytes at a time:
-/// this runs for every field of every message.
+/// Whether `text` is `name`, which is in lower case, without regard to case. By words and without
+/// a loop where that is possible: this runs for every field of every message.
 #[inline]
 pub(crate) fn is_name(text: &[u8], name: &[u8]) -> bool {
-    // A lower-case letter has 0x40 set, and its capital differs in 0x20 alone. Digits and the
-    // hyphen have not: for them the mask is empty.
-    const LETTER: u64 = 0x4040_4040_4040_4040;
-    const fn differ(text: [u8; 8], name: [u8; 8]) -> u64 {
-        let (text, name) = (u64::from_le_bytes(text), u64::from_le_bytes(name));
-        (text ^ name) & !((name & LETTER) >> 1)
-    }
     if text.len() != name.len() {
         return false;
     }
-    let (Some(text_last), Some(name_last)) = (text.last_chunk(), name.last_chunk()) else {
-        let differ = |(text, name): (&u8, &u8)| (text ^ name) & !((name & 0x40) >> 1);
-        return text.iter().zip(name).map(differ).fold(0, |sum, one| sum | one) == 0;
-    };
-    let (words, _) = text.as_chunks();
-    let (name_words, _) = name.as_chunks();
-    let heads = words.iter().zip(name_words).map(|(text, name)| differ(*text, *name));
-    // The last word overlaps the one before it; that costs less than a loop over the rest.
-    heads.fold(differ(*text_last, *name_last), |sum, one| sum | one) == 0
+    // The last word may overlap the first; that costs less than a loop over the rest.
+    if let (Some(text_first), Some(name_first), Some(text_last), Some(name_last)) =
+        (text.first_chunk(), name.first_chunk(), text.last_chunk(), name.last_chunk())
+    {
+        let ends = differ(*text_first, *name_first) | differ(*text_last, *name_last);
+        return ends == 0 && (text.len() <= 16 || text.eq_ignore_ascii_case(name));
+    }
+    let differ = |(text, name): (&u8, &u8)| (text ^ name) & !((name & 0x40) >> 1);
+    text.iter().zip(name).map(differ).fold(0, |sum, one| sum | one) == 0
+}
+
+/// The bits in which eight characters differ, but for the case of letters.
+fn differ(text: [u8; 8], name: [u8; 8]) -> u64 {
+    // A lower-case letter has 0x40 set, and its capital differs in 0x20 alone. Digits and the
+    // hyphen have not: for them the mask is empty.
+    const LETTER: u64 = 0x4040_4040_4040_4040;
+    let (text, name) = (u64::from_le_bytes(text), u64::from_le_bytes(name));
+    (text ^ name) & !((name & LETTER) >> 1)
 }
 
 #[cfg(test)]
