@@ -11,7 +11,7 @@ use runtime::http::{Call, ClientLimits};
 use super::Voice;
 use super::place::Place;
 use super::visitors::{self, Tally};
-use crate::daemon::{self, Start};
+use crate::daemon::{Node, Start, StartError};
 
 /// How long the programs may take until the demo says what it waits for.
 const READY_PATIENCE: Duration = Duration::from_secs(20);
@@ -31,19 +31,24 @@ pub(super) fn run(place: &Place, quiet: bool, voice: Voice<'_>) -> Result<(), St
     let stop = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
         let (tally, stop) = (&tally, &stop);
-        let outcome = daemon::run(Start { path, text, config }, |_| {
+        runtime::control::block_on(async {
+            let node = Node::start(Start { path, text, config }).await?;
             scope.spawn(move || {
                 if wait_until_ready(place, stop, voice) {
                     (voice.line)(&greeting(place));
                     if !quiet {
-                        visitors::run(place.http, tally, stop);
+                        visitors::run(place.http, tally, stop, voice);
                     }
                 }
             });
-        });
-        stop.store(true, Ordering::Relaxed);
-        outcome
+            node.until_told().await;
+            // Before the doors close: what fails from now on is nobody's failure.
+            stop.store(true, Ordering::Relaxed);
+            node.end().await;
+            Ok::<(), StartError>(())
+        })
     });
+    let outcome = outcome.map_err(|error| format!("the system refuses: {error}"))?;
     outcome.map_err(|error| error.to_string())?;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     (voice.line)(&format!(

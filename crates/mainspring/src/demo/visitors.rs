@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::Voice;
 use super::client::{self, Ending};
 
 /// A new visitor comes this often.
@@ -15,6 +16,8 @@ const VISITOR_EVERY: Duration = Duration::from_millis(900);
 const VISITORS_MAX: u32 = 40;
 /// How often a waiting visitor looks whether the shop closes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Failed requests that are told one by one. Further ones are only counted.
+const FAILURES_TOLD_MAX: u64 = 20;
 /// Cards and how many of a hundred visitors pay with each.
 const CARDS: &[(&str, u32)] =
     &[("4242424242424242", 88), ("4000000000000002", 7), ("4000000000000044", 5)];
@@ -47,7 +50,7 @@ pub(super) struct Tally {
 }
 
 /// Sends visitors until `stop`, then waits for those inside.
-pub(super) fn run(address: SocketAddr, tally: &Tally, stop: &AtomicBool) {
+pub(super) fn run(address: SocketAddr, tally: &Tally, stop: &AtomicBool, voice: Voice<'_>) {
     let inside = AtomicU32::new(0);
     thread::scope(|scope| {
         while !stop.load(Ordering::Relaxed) {
@@ -55,7 +58,7 @@ pub(super) fn run(address: SocketAddr, tally: &Tally, stop: &AtomicBool) {
                 inside.fetch_add(1, Ordering::Relaxed);
                 let inside = &inside;
                 scope.spawn(move || {
-                    visit(&mut Visitor { address, tally, stop });
+                    visit(&mut Visitor { address, tally, stop, voice });
                     inside.fetch_sub(1, Ordering::Relaxed);
                 });
             }
@@ -68,6 +71,7 @@ struct Visitor<'a> {
     address: SocketAddr,
     tally: &'a Tally,
     stop: &'a AtomicBool,
+    voice: Voice<'a>,
 }
 
 impl Visitor<'_> {
@@ -82,8 +86,11 @@ impl Visitor<'_> {
             Ending::Answered(answer) if answer.status < 500 => Some(answer.status),
             Ending::Answered(_) | Ending::NotConnected | Ending::Broken(_) | Ending::TimedOut => {
                 // Failures while the shop closes say nothing about it.
-                if !self.stop.load(Ordering::Relaxed) {
-                    self.tally.failures.fetch_add(1, Ordering::Relaxed);
+                if !self.stop.load(Ordering::Relaxed)
+                    && self.tally.failures.fetch_add(1, Ordering::Relaxed) < FAILURES_TOLD_MAX
+                {
+                    let ending = ending.describe();
+                    (self.voice.note)(&format!("a visitor's {method} {path} failed: {ending}"));
                 }
                 None
             }
@@ -169,7 +176,9 @@ mod tests {
     fn visitors_leave_when_the_shop_closes() {
         let stop = AtomicBool::new(true);
         let tally = Tally::default();
-        run(SocketAddr::from(([127, 0, 0, 1], 9)), &tally, &stop);
+        let silent = |_: &str| {};
+        let voice = Voice { line: &silent, note: &silent };
+        run(SocketAddr::from(([127, 0, 0, 1], 9)), &tally, &stop, voice);
         assert_eq!(tally.requests.load(Ordering::Relaxed), 0);
     }
 }
