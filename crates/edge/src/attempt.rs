@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::Poll;
 
 use gateway::{EndpointState, Failure, Lease, Tried, may_retry};
-use http1::ResponseHead;
 use runtime::net::TcpStream;
 
 use crate::buffer::Buffer;
@@ -42,15 +41,6 @@ pub(crate) struct Attempts<'a> {
     pub(crate) beyond: Option<Buffer>,
 }
 
-/// Storage of the exchange, lent to its attempts.
-pub(crate) struct Storage<'a> {
-    pub(crate) upstream: &'a mut Buffer,
-    pub(crate) response: &'a mut ResponseHead,
-    /// The request's head, and what of its body is at hand: written first, and again on a retry.
-    pub(crate) flight: &'a mut Vec<u8>,
-    pub(crate) to_client: &'a mut Vec<u8>,
-}
-
 /// One attempt that did not succeed.
 struct Failed {
     stop: Stop,
@@ -59,16 +49,25 @@ struct Failed {
     was_reused: bool,
 }
 
+/// One attempt that did.
+struct Answered {
+    relayed: Relayed,
+    upstream: Upstream,
+    /// Bytes behind a 101.
+    early: Vec<u8>,
+}
+
 /// One attempt's outcome.
-type Outcome = Result<(Relayed, Upstream), (Failed, Relayed)>;
+type Outcome = Result<Answered, (Failed, Relayed)>;
 
 impl Attempts<'_> {
-    /// Asks endpoints until one answers. `rest` is what of the client's bytes follows the flight.
+    /// Asks endpoints until one answers. `flight` is the request's head with what of its body is
+    /// at hand: written first, and again on a retry. `rest` is what of the client's bytes follows.
     pub(crate) async fn run(
         &mut self,
         upload: &mut Upload,
         rest: &[u8],
-        storage: &mut Storage<'_>,
+        flight: &mut Vec<u8>,
         record: &mut Record<'_>,
     ) -> Ended {
         let plan = self.plan;
@@ -88,13 +87,11 @@ impl Attempts<'_> {
                 },
             };
             if !plan.policy.preserve_host {
-                self.name_endpoint(&lease, storage.flight, record);
+                self.name_endpoint(&lease, flight, record);
             }
-            let outcome = self.attempt(&lease, must_be_fresh, upload, rest, storage).await;
+            let outcome = self.attempt(&lease, must_be_fresh, upload, rest, flight).await;
             let (failed, relayed) = match outcome {
-                Ok((relayed, upstream)) => {
-                    return self.succeed(lease, relayed, upstream, upload, rest, storage, record);
-                }
+                Ok(answered) => return self.succeed(lease, answered, upload, rest, record),
                 Err(failed) => failed,
             };
             let is_ours =
@@ -107,7 +104,6 @@ impl Attempts<'_> {
             if !is_ours && failed.was_reused && may_repeat {
                 must_be_fresh = true;
                 record.lease = Some(lease);
-                storage.upstream.clear();
                 continue;
             }
             if !is_ours {
@@ -121,7 +117,6 @@ impl Attempts<'_> {
             }
             record.lease = None;
             record.retries += 1;
-            storage.upstream.clear();
         }
     }
 
@@ -151,7 +146,7 @@ impl Attempts<'_> {
         must_be_fresh: bool,
         upload: &mut Upload,
         rest: &[u8],
-        storage: &mut Storage<'_>,
+        flight: &[u8],
     ) -> Outcome {
         let nothing = |stop, was_reused| {
             (Failed { stop, failure: Failure::NothingSent, was_reused }, Relayed::default())
@@ -169,7 +164,7 @@ impl Attempts<'_> {
             self.wire.watch.streaming();
         }
         let mut written = 0;
-        let sent = self.wire.write_upstream(&upstream.stream, storage.flight, &mut written).await;
+        let sent = self.wire.write_upstream(&upstream.stream, flight, &mut written).await;
         if let Err(stop) = sent {
             let (mut failed, relayed) = nothing(stop, upstream.is_reused);
             if written > 0 {
@@ -184,20 +179,20 @@ impl Attempts<'_> {
             signs: &signs,
             core: &self.asking.connection.core,
             relayed: Relayed::default(),
+            early: Vec::new(),
         };
-        let Storage { upstream: buffer, response, to_client, .. } = storage;
         let outcome = if signs.is_sent.get() {
-            relay.run(buffer, response, to_client).await
+            relay.run().await
         } else {
             let beyond = self.beyond.insert(relay.core.workspaces.take_stream());
             beyond.append(rest);
             let sending = upload.run(self.wire, &upstream.stream, beyond, &signs);
             // Boxed, so that the many requests without a long body stay small.
-            Box::pin(both(sending, relay.run(buffer, response, to_client))).await
+            Box::pin(both(sending, relay.run())).await
         };
-        let relayed = relay.relayed;
+        let (relayed, early) = (relay.relayed, relay.early);
         match outcome {
-            Ok(()) => Ok((relayed, upstream)),
+            Ok(()) => Ok(Answered { relayed, upstream, early }),
             Err(stop) => {
                 let failure = if relayed.has_begun {
                     Failure::AnswerBegun
@@ -241,17 +236,15 @@ impl Attempts<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the end of an attempt takes everything over")]
     fn succeed(
         &self,
         lease: Lease,
-        relayed: Relayed,
-        upstream: Upstream,
+        answered: Answered,
         upload: &Upload,
         rest: &[u8],
-        storage: &Storage<'_>,
         record: &mut Record<'_>,
     ) -> Ended {
+        let Answered { relayed, upstream, early } = answered;
         record.status = relayed.status;
         record.bytes_out = relayed.content_bytes;
         if relayed.status >= 500 {
@@ -262,7 +255,7 @@ impl Attempts<'_> {
                 upstream,
                 lease,
                 early_up: rest.to_vec(),
-                early_down: storage.upstream.filled().to_vec(),
+                early_down: early,
                 idle: self.plan.policy.idle_timeout,
                 route: self.plan.traffic.clone(),
                 service: self.plan.service_view.meters.clone(),

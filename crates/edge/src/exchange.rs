@@ -9,7 +9,7 @@ use http1::{Limits, Malformed, Progress};
 use model::Moment;
 use runtime::clock;
 
-use crate::attempt::{Attempts, Ended, Storage};
+use crate::attempt::{Attempts, Ended};
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::connection::{Connection, Next};
 use crate::meters::Ending;
@@ -68,7 +68,6 @@ pub(crate) async fn run(connection: &Connection, workspace: &mut Workspace) -> N
         workspace.client.append(beyond.filled());
         core.workspaces.give_stream(beyond);
     }
-    workspace.upstream.clear();
     left.next
 }
 
@@ -78,7 +77,7 @@ async fn serve(
     view: &View,
     limits: &Limits,
 ) -> Left {
-    let Workspace { client, upstream, request, response, to_upstream, to_client } = workspace;
+    let Workspace { client, request, to_upstream } = workspace;
     let head = client.filled();
     let asking = Asking { connection, view, request, head, started: clock::now() };
     let mut record = Record::new(&asking);
@@ -88,7 +87,7 @@ async fn serve(
         Err(answer) => {
             // With a body that nobody read, the next request cannot be found.
             let is_sent = request.body.is_empty();
-            let next = refuse(&asking, &answer, &mut record, is_sent, None, to_client).await;
+            let next = refuse(&asking, &answer, &mut record, is_sent, None).await;
             return Left { next, taken: head_bytes, beyond: None };
         }
     };
@@ -109,8 +108,7 @@ async fn serve(
     let (taken, ended) = match upload.step(at_hand, to_upstream) {
         Ok(taken) => {
             let rest = at_hand.get(taken..).unwrap_or_default();
-            let mut storage = Storage { upstream, response, flight: to_upstream, to_client };
-            let ended = attempts.run(&mut upload, rest, &mut storage, &mut record).await;
+            let ended = attempts.run(&mut upload, rest, to_upstream, &mut record).await;
             (taken, ended)
         }
         Err(stop) => (0, Ended::Failed(Answer::stopped(stop))),
@@ -121,7 +119,7 @@ async fn serve(
     record.bytes_in = upload.body.content_bytes();
     let is_sent = upload.body.is_over();
     let target = Some(&plan.canonical);
-    let next = conclude(&asking, &mut record, ended, is_sent, target, to_client).await;
+    let next = conclude(&asking, &mut record, ended, is_sent, target).await;
     Left { next, taken, beyond }
 }
 
@@ -132,7 +130,6 @@ async fn conclude(
     ended: Ended,
     is_sent: bool,
     target: Option<&Canonical<'_>>,
-    out: &mut Vec<u8>,
 ) -> Next {
     match ended {
         Ended::Done { client_reusable } => {
@@ -159,7 +156,7 @@ async fn conclude(
             record.finish(asking, Ending::Aborted, target);
             Next::Close
         }
-        Ended::Failed(answer) => refuse(asking, &answer, record, is_sent, target, out).await,
+        Ended::Failed(answer) => refuse(asking, &answer, record, is_sent, target).await,
     }
 }
 
@@ -170,15 +167,15 @@ async fn refuse(
     record: &mut Record<'_>,
     is_sent: bool,
     target: Option<&Canonical<'_>>,
-    out: &mut Vec<u8>,
 ) -> Next {
     let connection = asking.connection;
     let keeps = is_sent
         && asking.request.keep_alive
         && !answer.closes()
         && !connection.core.is_draining.get();
-    refuse::write(out, answer, asking, record, keeps);
-    let is_written = write_answer(connection, out).await;
+    let mut out = Vec::new();
+    refuse::write(&mut out, answer, asking, record, keeps);
+    let is_written = write_answer(connection, &out).await;
     let ending = if is_written { Ending::Answered(answer.status()) } else { Ending::Aborted };
     record.finish(asking, ending, target);
     if keeps && is_written { Next::Again } else { Next::Linger }
@@ -235,16 +232,15 @@ async fn refuse_head(
 ) -> Next {
     // The head's spans are not to be trusted after a failed parse.
     workspace.request = http1::RequestHead::new();
-    let Workspace { request, to_client, .. } = workspace;
-    let asking = Asking { connection, view, request, head: &[], started: clock::now() };
+    let asking =
+        Asking { connection, view, request: &workspace.request, head: &[], started: clock::now() };
     let mut record = Record::new(&asking);
-    refuse(&asking, answer, &mut record, false, None, to_client).await
+    refuse(&asking, answer, &mut record, false, None).await
 }
 
-/// Writes `answer` to the client; false when it is gone or does not read.
-async fn write_answer(connection: &Connection, answer: &mut Vec<u8>) -> bool {
+/// Writes the answer to the client; false when it is gone or does not read.
+async fn write_answer(connection: &Connection, mut rest: &[u8]) -> bool {
     connection.deadline.set(ANSWER_PATIENCE);
-    let mut rest = answer.as_slice();
     while !rest.is_empty() {
         let written = poll_fn(|cx| match connection.stream.poll_write(cx, rest) {
             Poll::Ready(written) => Poll::Ready(written.ok()),
@@ -253,7 +249,6 @@ async fn write_answer(connection: &Connection, answer: &mut Vec<u8>) -> bool {
         let Some(written) = written.await else { return false };
         rest = rest.get(written..).unwrap_or_default();
     }
-    answer.clear();
     true
 }
 

@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::reframe::{Framing, Reframer};
 use crate::upload::Signs;
 use crate::wire::{Stop, Wire};
+use crate::workspace::Reply;
 
 /// Longest head of an answer; endpoints may send more than clients (cookies, policies).
 pub(crate) const RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
@@ -60,17 +61,23 @@ pub(crate) struct Relay<'a> {
     pub(crate) signs: &'a Signs,
     pub(crate) core: &'a Core,
     pub(crate) relayed: Relayed,
+    /// After an upgrade: bytes that came behind its head.
+    pub(crate) early: Vec<u8>,
 }
 
 impl Relay<'_> {
     /// Reads the answer and passes it on to its end. Whatever happens, `self.relayed` says how
     /// far it came.
-    pub(crate) async fn run(
-        &mut self,
-        buffer: &mut Buffer,
-        head: &mut ResponseHead,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Stop> {
+    pub(crate) async fn run(&mut self) -> Result<(), Stop> {
+        self.wire.wait_upstream(self.upstream).await?;
+        let mut reply = self.core.workspaces.take_reply();
+        let outcome = self.pass(&mut reply).await;
+        self.core.workspaces.give_reply(reply);
+        outcome
+    }
+
+    async fn pass(&mut self, reply: &mut Reply) -> Result<(), Stop> {
+        let Reply { upstream: buffer, response: head, to_client: out } = reply;
         self.read_head(buffer, head, out).await?;
         self.relayed.status = head.status;
         self.signs.is_answered.set(true);
@@ -82,6 +89,7 @@ impl Relay<'_> {
         if head.upgraded {
             self.relayed.is_committed = true;
             self.relayed.is_upgraded = true;
+            self.early.extend_from_slice(buffer.filled());
             return self.wire.write_client(out).await;
         }
         let limits = response_limits();

@@ -93,6 +93,15 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
+    /// Waits, without a buffer, until the endpoint has something to say.
+    pub(crate) async fn wait_upstream(&self, upstream: &TcpStream) -> Result<(), Stop> {
+        let ready = poll_fn(|cx| {
+            let polled = upstream.poll_readable(cx).map_ok(|()| 1);
+            self.settle_upstream(cx, polled)
+        });
+        ready.await.map(|_| ())
+    }
+
     /// Reads from the endpoint into the spare room of `buffer`; 0 is its end.
     pub(crate) async fn read_upstream(
         &self,

@@ -14,16 +14,21 @@ pub(crate) const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 /// Workspaces and stream buffers that a core keeps for reuse.
 const SPARE_MAX: usize = 128;
 
-/// The storage of one exchange.
+/// The request's half of an exchange, held from its first byte to the answer's last.
 pub(crate) struct Workspace {
     /// What the client sent: the head stays in front as long as the exchange lasts.
     pub(crate) client: Buffer,
-    /// What the endpoint sent.
-    pub(crate) upstream: Buffer,
     pub(crate) request: RequestHead,
-    pub(crate) response: ResponseHead,
     /// Bytes on their way to the endpoint: head and what of the body is at hand.
     pub(crate) to_upstream: Vec<u8>,
+}
+
+/// The answer's half, held only from its first byte on. Most answers come whole, so one or two of
+/// these serve a core's many waiting connections, and stay in its cache.
+pub(crate) struct Reply {
+    /// What the endpoint sent.
+    pub(crate) upstream: Buffer,
+    pub(crate) response: ResponseHead,
     /// Bytes on their way to the client.
     pub(crate) to_client: Vec<u8>,
 }
@@ -33,6 +38,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Workspaces {
     #[expect(clippy::vec_box, reason = "a workspace moves between here and tasks, by its pointer")]
     spare: RefCell<Vec<Box<Workspace>>>,
+    #[expect(clippy::vec_box, reason = "as above")]
+    replies: RefCell<Vec<Box<Reply>>>,
     streams: RefCell<Vec<Buffer>>,
 }
 
@@ -41,11 +48,8 @@ impl Workspaces {
         self.spare.borrow_mut().pop().unwrap_or_else(|| {
             Box::new(Workspace {
                 client: Buffer::new(BUFFER_BYTES),
-                upstream: Buffer::new(BUFFER_BYTES),
                 request: RequestHead::new(),
-                response: ResponseHead::new(),
                 to_upstream: Vec::with_capacity(2048),
-                to_client: Vec::with_capacity(4096),
             })
         })
     }
@@ -53,19 +57,37 @@ impl Workspaces {
     /// Takes a workspace back; what it holds is forgotten.
     pub(crate) fn give(&self, mut workspace: Box<Workspace>) {
         let mut spare = self.spare.borrow_mut();
-        let is_small = workspace.client.capacity() <= BUFFER_BYTES
-            && workspace.upstream.capacity() <= BUFFER_BYTES
-            && workspace.to_client.capacity() <= 2 * BUFFER_BYTES
-            && workspace.to_upstream.capacity() <= 2 * BUFFER_BYTES;
         // One that a large message has grown is not kept: it would never shrink again.
+        let is_small = workspace.client.capacity() <= BUFFER_BYTES
+            && workspace.to_upstream.capacity() <= 2 * BUFFER_BYTES;
         if is_small && spare.len() < SPARE_MAX {
             workspace.client.clear();
-            workspace.upstream.clear();
             workspace.request.reset();
-            workspace.response.reset();
-            workspace.to_client.clear();
             workspace.to_upstream.clear();
             spare.push(workspace);
+        }
+    }
+
+    pub(crate) fn take_reply(&self) -> Box<Reply> {
+        self.replies.borrow_mut().pop().unwrap_or_else(|| {
+            Box::new(Reply {
+                upstream: Buffer::new(BUFFER_BYTES),
+                response: ResponseHead::new(),
+                to_client: Vec::with_capacity(4096),
+            })
+        })
+    }
+
+    /// As [`Self::give`].
+    pub(crate) fn give_reply(&self, mut reply: Box<Reply>) {
+        let mut replies = self.replies.borrow_mut();
+        let is_small = reply.upstream.capacity() <= BUFFER_BYTES
+            && reply.to_client.capacity() <= 2 * BUFFER_BYTES;
+        if is_small && replies.len() < SPARE_MAX {
+            reply.upstream.clear();
+            reply.response.reset();
+            reply.to_client.clear();
+            replies.push(reply);
         }
     }
 

@@ -9,6 +9,10 @@ use tokio::runtime::Builder;
 /// Most threads that can be asked for; more than any machine that we know of has cores.
 pub const CORES_MAX: usize = 1024;
 
+/// Tasks that run before the reactor looks for new events. Tokio's default, 61, would look several
+/// times while the tasks of one batch of events run; each look is a system call.
+const TASKS_PER_TURN: u32 = 512;
+
 /// Running core threads; they end when their futures do.
 pub struct CoreSet {
     threads: Vec<thread::JoinHandle<()>>,
@@ -39,6 +43,7 @@ where
         let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("{name}-{index}")).spawn(move || {
             match Builder::new_current_thread()
+                .event_interval(TASKS_PER_TURN)
                 .enable_io()
                 .enable_time()
                 .build_local(Default::default())
