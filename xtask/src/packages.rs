@@ -26,6 +26,7 @@ pub const FOR_TESTS: &[Need] = &[
     Need { package: "wrk", probe: Probe::Program(&["wrk"]) },
     Need { package: "chromium", probe: Probe::Program(&["chromium", "chromium-browser"]) },
     Need { package: "nodejs", probe: Probe::Program(&["node"]) },
+    Need { package: "npm", probe: Probe::Program(&["npm"]) },
     Need { package: "python3", probe: Probe::Program(&["python3"]) },
     Need { package: "python3-venv", probe: Probe::PythonModule("ensurepip") },
     Need { package: "python3-websockets", probe: Probe::PythonModule("websockets") },
