@@ -58,7 +58,7 @@ function receive(kind, data) {
     if (state.events.length && data.id <= state.events.at(-1).id) state.events = [];
     state.events.push(data);
     if (state.events.length > EVENTS_MAX) state.events.shift();
-    if (data.severity === "error" && Date.now() - data.time_unix_ms < 10_000) announce(data.message);
+    if (data.severity === "error" && Date.now() - data.time_unix_ms < 10_000) announce(`${data.replica ?? data.service ?? ""} ${data.message}`);
     schedule();
   }
 }

@@ -209,9 +209,11 @@ export function eventList(title, service = null) {
 
   function make(event) {
     const names = { info: "", warning: "Warning: ", error: "Error: " };
+    const who = event.replica ?? event.service;
+    const said = who && event.message.startsWith(who);
     return h("li", { "data-severity": event.severity },
       h("i", { "aria-hidden": "true" }), h("time", { datetime: new Date(event.time_unix_ms).toISOString(), title: format.date(event.time_unix_ms) }, format.time(event.time_unix_ms)),
-      h("span", {}, h("span.unseen", {}, names[event.severity]), event.message));
+      h("span", {}, h("span.unseen", {}, names[event.severity]), who && !said ? h("b", {}, `${who} `) : null, event.message));
   }
   return { element, update };
 }

@@ -119,7 +119,7 @@ impl Desk {
     }
 
     async fn perform(&self, asked: Asked) -> Response {
-        let status = || self.node.status();
+        let status = || self.samples.status(&*self.node);
         match asked.operation.id {
             OperationId::Status => respond::json(200, &status()),
             OperationId::Services => respond::json(200, &status().services),

@@ -240,7 +240,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     read(
         OperationId::Live,
         "/live",
-        "Status and what moved during the last second",
+        "Status and what moved during the last five seconds",
         &[],
         Answer::Json(schema::<api::Live>),
     ),

@@ -19,12 +19,21 @@ pub(crate) struct ProcessReading {
 
 /// Reads `/proc/self`.
 pub(crate) fn read() -> ProcessReading {
-    let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let mut reading = parse(&text("/proc/self/stat"), &text("/proc/stat"));
-    reading.resident_bytes = resident_bytes(&text("/proc/self/status"));
+    let mut reading = usage();
     reading.open_fds = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
     reading.max_fds = max_fds(&text("/proc/self/limits"));
     reading
+}
+
+/// The same without file descriptors, which are costly to count.
+pub(crate) fn usage() -> ProcessReading {
+    let mut reading = parse(&text("/proc/self/stat"), &text("/proc/stat"));
+    reading.resident_bytes = resident_bytes(&text("/proc/self/status"));
+    reading
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 /// `stat` is proc_pid_stat(5); `system` is proc_stat(5) for the time of boot.

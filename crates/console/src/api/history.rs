@@ -18,7 +18,7 @@ pub struct TrafficRates {
     pub p99_us: Option<u64>,
 }
 
-/// What moved during the last sampling step.
+/// What moved during the last seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveSample {
     /// When it was taken.

@@ -42,9 +42,9 @@ pub struct NodeStatus {
     pub ready: bool,
     /// Doors that are open.
     pub listeners: Vec<ListenerStatus>,
-    /// CPU cores this process itself used of late.
+    /// CPU cores this process itself used of late; the console fills it in.
     pub cpu_cores: f64,
-    /// Memory of this process itself.
+    /// Memory of this process itself; the console fills it in.
     pub resident_bytes: u64,
 }
 
