@@ -53,8 +53,8 @@ pub(super) fn parse_header(text: &str) -> Result<(String, String), String> {
 
 fn show(told: &Explanation, output: Output) -> String {
     let query = told.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
-    let host = if told.host.is_empty() { "(no host)" } else { &told.host };
-    let mut text = format!("{} {host}{}{query}\n\n", told.method, told.path);
+    let host = if told.host.is_empty() { ", no host named" } else { "" };
+    let mut text = format!("{} {}{}{query}{host}\n\n", told.method, told.host, told.path);
     if told.steps.is_empty() {
         text.push_str("there are no routes\n");
     } else {

@@ -53,6 +53,16 @@ impl Target {
         Self { url: place.node.clone(), config: place.config.clone() }
     }
 
+    /// The data folder, when no node runs from it; nothing when one does or a URL was given.
+    pub(super) fn idle_folder(&self) -> Option<PathBuf> {
+        if self.url.is_some() {
+            return None;
+        }
+        let data = config::data_folder(&self.config);
+        let running = NodeFile::read(&data).is_ok_and(|file| file.is_some_and(|it| runs(it.pid)));
+        if running { None } else { Some(data) }
+    }
+
     /// Finds the node.
     ///
     /// # Errors

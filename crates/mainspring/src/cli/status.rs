@@ -68,12 +68,14 @@ fn show_node(status: &Status, output: Output) -> String {
         percent(node.cpu_cores),
         node.version,
     );
+    let doors = node.listeners.iter().map(|listener| listener.door.chars().count());
+    let width = doors.max().unwrap_or(0).max("config".len());
     for listener in &node.listeners {
-        text.push_str(&format!("{:<8} http://{}\n", listener.door, listener.address));
+        text.push_str(&format!("{:<width$}  http://{}\n", listener.door, listener.address));
     }
     text.push_str(&format!(
-        "config   {}, generation {}\n",
-        node.config_path, node.config_generation
+        "{:<width$}  {}, generation {}\n",
+        "config", node.config_path, node.config_generation
     ));
     if let Some(error) = &node.config_error {
         let error = output.paint(Tone::Bad, error);

@@ -31,7 +31,9 @@ fn as_it_is(path: &Path, output: Output) -> Result<Start, Failure> {
     if !warnings.is_empty() {
         output.note(&warnings.render(output.error_colour));
     }
-    Ok(Start { path: path.to_owned(), text, config })
+    // Absolute: a reload later must find the same file wherever it is asked for.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Ok(Start { path, text, config })
 }
 
 /// The copy in the data folder that the file names, even if the file is wrong otherwise.

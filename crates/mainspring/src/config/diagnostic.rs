@@ -156,8 +156,6 @@ impl Diagnostics {
             let window = Window::around(&self.source, span);
             let mark = AnnotationKind::Primary.span(window.inside(span)).label(&problem.label);
             group = group.element(window.snippet(&self.path).annotation(mark));
-        } else if !self.path.is_empty() {
-            group = group.element(annotate_snippets::Origin::path(&self.path));
         }
         if let Some((span, note)) = &problem.related {
             let window = Window::around(&self.source, span);

@@ -51,6 +51,12 @@ impl LastGood {
     /// # Errors
     /// When there is none, or a newer version of Mainspring finds something wrong with it.
     pub fn read(&self) -> Result<(PathBuf, String, Config), Diagnostics> {
+        if !self.path().exists() {
+            let shown = self.path().display().to_string();
+            let help = "start without --last-good: a configuration is kept when it has worked";
+            let title = format!("no configuration was kept: there is no {shown}");
+            return Err(Diagnostics::unreadable(&shown, title, help));
+        }
         let kept = read_text(&self.path())?;
         let first = kept.split_once('\n');
         let origin = first.and_then(|(line, text)| Some((line.strip_prefix(PATH_PREFIX)?, text)));

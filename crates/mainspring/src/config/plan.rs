@@ -56,7 +56,8 @@ fn effect_of_new(service: &ServiceSpec) -> String {
     match &service.source {
         Source::Program(program) => match program.replicas {
             0 => "no replica runs until it is scaled".to_owned(),
-            count => format!("{} start, then routes may lead to them", replicas(count)),
+            1 => "1 replica starts, then routes may lead to it".to_owned(),
+            count => format!("{count} replicas start, then routes may lead to them"),
         },
         Source::External(addresses) => {
             format!("requests go to {}", plural(addresses.len(), "address", "addresses"))
@@ -66,10 +67,9 @@ fn effect_of_new(service: &ServiceSpec) -> String {
 
 fn effect_of_removal(service: &ServiceSpec) -> String {
     match &service.source {
-        Source::Program(program) => format!(
-            "when no route leads there any more, {} finish their requests and are stopped",
-            replicas(program.replicas)
-        ),
+        Source::Program(program) => {
+            format!("when no route leads there any more, {}", ending(program.replicas))
+        }
         Source::External(_) => "requests in hand are finished, then none goes there".to_owned(),
     }
 }
@@ -79,10 +79,11 @@ fn effect_of_change(before: &ServiceSpec, after: &ServiceSpec) -> String {
         (Source::Program(old), Source::Program(new)) => {
             let scaled = match (old.replicas, new.replicas) {
                 (from, to) if from == to => None,
-                (from, to) if from < to => Some(format!("{} more start", replicas(to - from))),
-                (from, to) => {
-                    Some(format!("{} finish their requests and are stopped", replicas(from - to)))
-                }
+                (from, to) if from < to => Some(match to - from {
+                    1 => "1 more replica starts".to_owned(),
+                    more => format!("{more} more replicas start"),
+                }),
+                (from, to) => Some(ending(from - to)),
             };
             let renewed = before.needs_new_processes(after) && old.replicas.min(new.replicas) > 0;
             match (renewed, scaled) {
@@ -101,7 +102,7 @@ fn effect_of_change(before: &ServiceSpec, after: &ServiceSpec) -> String {
             "holds at once: no request is dropped".to_owned()
         }
         (Source::External(_), Source::Program(new)) => {
-            format!("{} of our own start and take over", replicas(new.replicas))
+            format!("{} of our own take over", replicas(new.replicas))
         }
         (Source::Program(_), Source::External(_)) => {
             "requests go to the addresses; our own replicas are stopped".to_owned()
@@ -390,6 +391,15 @@ fn from(value: &EnvValue) -> String {
 
 fn names(needs: &[model::ServiceName]) -> Vec<&str> {
     needs.iter().map(model::ServiceName::as_str).collect()
+}
+
+/// What becomes of replicas that are not wanted any more.
+fn ending(count: u32) -> String {
+    match count {
+        0 => "nothing runs that could be stopped".to_owned(),
+        1 => "1 replica finishes its requests and is stopped".to_owned(),
+        count => format!("{count} replicas finish their requests and are stopped"),
+    }
 }
 
 fn replicas(count: u32) -> String {

@@ -75,13 +75,13 @@ fn scaling_says_how_many_start_or_stop() {
     check(
         "replicas = 2",
         "replicas = 5",
-        &["Changed orders: 3 replicas more start: no request is dropped", "  replicas: 2 → 5"],
+        &["Changed orders: 3 more replicas start: no request is dropped", "  replicas: 2 → 5"],
     );
     check(
         "replicas = 2",
         "replicas = 1",
         &[
-            "Changed orders: 1 replica finish their requests and are stopped: no request is dropped",
+            "Changed orders: 1 replica finishes its requests and is stopped: no request is dropped",
             "  replicas: 2 → 1",
         ],
     );
