@@ -27,8 +27,7 @@ pub struct FleetConfig {
     pub node: String,
     /// What becomes of programs when Mainspring crashes.
     pub on_crash: OnCrash,
-    /// From SIGTERM to SIGKILL when the whole node stops. A service's own `stop_grace` is used
-    /// when it is shorter.
+    /// From SIGTERM to SIGKILL when the whole node stops, whatever a service's own `stop_grace`.
     pub shutdown_grace: Duration,
     /// Whether control groups are used where they can be. Without them families of processes are
     /// found by walking through `/proc`.

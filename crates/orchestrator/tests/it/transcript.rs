@@ -13,6 +13,7 @@ use orchestrator::Command;
 
 use crate::world::World;
 
+#[expect(clippy::disallowed_methods, reason = "a test may rewrite its transcripts")]
 #[test]
 fn the_stories_go_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
