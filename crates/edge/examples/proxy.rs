@@ -16,6 +16,7 @@ use runtime::signal;
 
 #[expect(clippy::print_stdout, reason = "a program that talks to its user")]
 fn main() -> ExitCode {
+    runtime::descriptors::raise();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match start(&arguments) {
         Ok(edge) => {

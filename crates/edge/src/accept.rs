@@ -91,7 +91,7 @@ fn admit(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, door: &Rc<Door>) 
             admission.admit(peer.ip(), limits.connections_max, limits.connections_per_client_max)
         }
         // Programs on this machine talk to each other here, all from one address.
-        Door::Service(_) => core.shared.admission.admit(peer.ip(), u32::MAX, u32::MAX),
+        Door::Service(_) => core.shared.programs.admit(peer.ip(), u32::MAX, u32::MAX),
     };
     match permit {
         Ok(permit) => serve(core, stream, peer, door, permit),

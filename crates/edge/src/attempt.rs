@@ -157,6 +157,7 @@ impl Attempts<'_> {
         };
         let signs = Signs::default();
         signs.is_sent.set(upload.body.is_over());
+        signs.awaits_continue.set(self.asking.request.expect_continue && rest.is_empty());
         if signs.is_sent.get() {
             self.wire.watch_client();
             self.wire.watch.awaiting_head();

@@ -33,7 +33,10 @@ const LOG_BLOCK_BYTES: usize = 32 * 1024;
 pub(crate) struct Shared {
     snapshot: Mutex<Arc<Snapshot>>,
     generation: AtomicU64,
+    /// Clients at public doors.
     pub(crate) admission: Arc<Admission>,
+    /// Programs at services' own doors, counted apart so that neither takes the other's places.
+    pub(crate) programs: Arc<Admission>,
     pub(crate) meters: Vec<Arc<CoreMeters>>,
     pub(crate) log: Option<Sink>,
 }
@@ -80,6 +83,7 @@ impl Shared {
             snapshot: Mutex::new(first),
             generation: AtomicU64::new(1),
             admission: Arc::default(),
+            programs: Arc::default(),
             meters: (0..cores).map(|_| Arc::default()).collect(),
             log,
         }

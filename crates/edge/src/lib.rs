@@ -210,7 +210,7 @@ impl Edge {
 
     /// Open client connections.
     pub fn connection_count(&self) -> u32 {
-        self.0.shared.admission.total()
+        self.0.shared.admission.total() + self.0.shared.programs.total()
     }
 
     /// Closes the doors, lets requests finish with `Connection: close`, closes idle connections,

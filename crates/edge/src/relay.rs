@@ -81,6 +81,7 @@ impl Relay<'_> {
         self.read_head(buffer, head, out).await?;
         self.relayed.status = head.status;
         self.signs.is_answered.set(true);
+        self.wire.watch.body_paused();
         if self.signs.is_sent.get() {
             self.wire.watch.streaming();
         }
@@ -165,6 +166,9 @@ impl Relay<'_> {
         out.extend_from_slice(encode::HEAD_END);
         self.wire.write_client(out).await?;
         out.clear();
+        if head.status == 100 && self.signs.awaits_continue.replace(false) {
+            self.wire.watch.reading_body();
+        }
         Ok(())
     }
 

@@ -23,6 +23,16 @@ pub(crate) struct Signs {
     pub(crate) is_sent: Cell<bool>,
     /// The head of the final answer is here.
     pub(crate) is_answered: Cell<bool>,
+    /// The client waits for `100 Continue` before it sends anything.
+    pub(crate) awaits_continue: Cell<bool>,
+}
+
+impl Signs {
+    /// Whether it is up to the client alone that its body comes. It is not while it waits for a
+    /// 100; and once the answer runs, the two may be talking at their own pace.
+    pub(crate) fn is_clients_turn(&self) -> bool {
+        !self.awaits_continue.get() && !self.is_answered.get()
+    }
 }
 
 impl Upload {
@@ -80,7 +90,9 @@ impl Upload {
                 // A size line or trailer longer than the buffer; the decoder's limits are lower.
                 return Err(Stop::ClientMalformed(TOO_LONG));
             }
-            wire.watch.reading_body();
+            if signs.is_clients_turn() {
+                wire.watch.reading_body();
+            }
             let bytes = wire.read_client(buffer).await?;
             wire.watch.body_came(bytes);
         }

@@ -175,15 +175,15 @@ impl<'a> Watch<'a> {
     fn earliest(&self) -> (Moment, Expired) {
         let since = |start: Option<Moment>, limit| start.map_or(NEVER, |start| after(start, limit));
         let mut earliest = self.stage_at.get();
+        // Waiting for the answer's head has a limit of its own.
+        let is_stalling = earliest.1 != Expired::ResponseHead;
+        let upstream_blocked = self.upstream_blocked.get().filter(|_| is_stalling);
         let window = self.body_window.get().map(|(since, _)| since);
         for (at, expired) in [
             (self.total_at, Expired::Total),
             (self.gone_at.get(), Expired::ClientGone),
             (since(self.client_blocked.get(), self.patience.client_stall), Expired::ClientStalled),
-            (
-                since(self.upstream_blocked.get(), self.patience.upstream_stall),
-                Expired::UpstreamStalled,
-            ),
+            (since(upstream_blocked, self.patience.upstream_stall), Expired::UpstreamStalled),
             (since(window, self.patience.body_rate_window), Expired::SlowBody),
         ] {
             if at < earliest.0 {
@@ -248,6 +248,27 @@ mod tests {
         watch.streaming();
         assert_eq!(poll_after(&watch, &set, start, 59), Poll::Pending);
         assert_eq!(poll_after(&watch, &set, start, 60), Poll::Ready(Expired::Total));
+    }
+
+    #[test]
+    fn waiting_for_the_head_is_no_stall_but_waiting_behind_it_is() {
+        let set = Deadlines::new();
+        let deadline = set.enter();
+        let start = clock::now();
+        set.sweep(start);
+        let patience = Patience {
+            upstream_stall: Duration::from_secs(1),
+            response_head: Duration::from_secs(9),
+            ..PATIENCE
+        };
+        let watch = Watch::new(&deadline, patience);
+        watch.awaiting_head();
+        watch.upstream_blocked(true);
+        assert_eq!(poll_after(&watch, &set, start, 8), Poll::Pending);
+        watch.upstream_blocked(false);
+        watch.streaming();
+        watch.upstream_blocked(true);
+        assert_eq!(poll_after(&watch, &set, start, 10), Poll::Ready(Expired::UpstreamStalled));
     }
 
     #[test]
