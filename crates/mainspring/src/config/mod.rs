@@ -131,6 +131,11 @@ pub fn data_folder(path: &Path) -> PathBuf {
     document::data_folder(&text, &folder_of(path))
 }
 
+/// Whether a variable may stand in `env`: `init` writes only those.
+pub(crate) fn is_usable_variable(name: &str, value: &str) -> bool {
+    service::check_variable(name).is_ok() && !value.contains('\0')
+}
+
 /// Reads and checks the file at `path`.
 ///
 /// # Errors

@@ -250,7 +250,11 @@ fn read_env(reader: &Reader<'_>, found: &mut Found) -> BTreeMap<String, EnvValue
     variables
 }
 
-fn check_variable(name: &str) -> Result<(), String> {
+/// Whether a name may stand in `env`.
+///
+/// # Errors
+/// Why it may not, as one clause.
+pub(super) fn check_variable(name: &str) -> Result<(), String> {
     let usable = |c: char| !c.is_control() && c != '=' && !c.is_whitespace();
     if name.is_empty() || name.len() > VARIABLE_BYTES_MAX || !name.chars().all(usable) {
         return Err(format!(

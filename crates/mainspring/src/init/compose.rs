@@ -106,8 +106,8 @@ fn environment(service: &Yaml) -> BTreeMap<String, String> {
         }
         Some(Yaml::Scalar(_)) | None => {}
     }
-    // Mainspring sets it itself, and must.
-    variables.remove("PORT");
+    // PORT and the like are set by Mainspring itself, and must be.
+    variables.retain(|name, value| crate::config::is_usable_variable(name, value));
     variables
 }
 

@@ -128,6 +128,7 @@ services:
     environment:
       - LOG=info
       - PORT=3000
+      - MAINSPRING_X=1
     depends_on: [cache, worker]
   worker:
     build: .
