@@ -13,9 +13,10 @@ use runtime::net::TcpStream;
 
 use crate::meters::CoreMeters;
 
-/// Idle connections that one core keeps to one endpoint; more are closed. At 64 and 8 cores an
-/// endpoint sees at most 512 sleepers, which a thread-per-connection server can still bear.
-pub(crate) const IDLE_PER_ENDPOINT_MAX: usize = 64;
+/// Idle connections that one core keeps to one endpoint; more are closed. They never outnumber the
+/// requests that were there at once a moment ago, and age out, so the bound is for bursts: a lower
+/// one makes a busy core open and close connections all the time.
+pub(crate) const IDLE_PER_ENDPOINT_MAX: usize = 512;
 
 /// An open connection to an endpoint.
 pub(crate) struct Upstream {
