@@ -66,13 +66,15 @@ fn any_bytes() {
 /// Nearly right `/proc/<pid>/stat` lines give what was put in.
 #[test]
 fn stat() {
-    check!().with_type::<(String, u32, [u32; 4], u64)>().for_each(|(name, parent, ticks, start)| {
-        let [a, b, c, d] = ticks.map(|ticks| ticks % 1_000);
-        let text = format!(
-            "1 ({name}) S {parent} 2 3 0 -1 0 0 0 0 0 {a} {b} {c} {d} 20 0 1 0 {start} 0"
-        );
-        let stat = parse_stat(text.as_bytes()).expect("it is one");
-        assert_eq!((stat.parent, stat.start_ticks), (*parent, *start));
-        assert_eq!(stat.cpu.as_millis(), u128::from(a + b + c + d) * 10);
-    });
+    check!().with_type::<(String, u32, [u32; 4], u64)>().for_each(
+        |(name, parent, ticks, start)| {
+            let [a, b, c, d] = ticks.map(|ticks| ticks % 1_000);
+            let text = format!(
+                "1 ({name}) S {parent} 2 3 0 -1 0 0 0 0 0 {a} {b} {c} {d} 20 0 1 0 {start} 0"
+            );
+            let stat = parse_stat(text.as_bytes()).expect("it is one");
+            assert_eq!((stat.parent, stat.start_ticks), (*parent, *start));
+            assert_eq!(stat.cpu.as_millis(), u128::from(a + b + c + d) * 10);
+        },
+    );
 }
