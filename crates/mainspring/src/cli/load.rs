@@ -3,10 +3,14 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 use load::{InvalidOption, Options, Pace, Report, Threshold, Url};
+use runtime::control::Control;
+use runtime::signal;
 
 use super::{DONE, FAILED, Failure, Outcome, Output};
 
@@ -55,17 +59,40 @@ pub(super) struct LoadArgs {
 pub(super) fn load(args: &LoadArgs, output: Output) -> Outcome {
     let options = options(args)?;
     let live = std::io::stderr().is_terminal() && !args.json;
+    let (_signals, interrupted) = listen_for_interrupt();
     let report = load::run(&options, |progress| {
         if live {
             eprint_line(&format!("\r\x1b[K{progress}"));
         }
-        ControlFlow::Continue(())
+        // What was measured until then is reported.
+        if interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })
     .map_err(|error| Failure::failed(error.to_string()))?;
     if live {
         eprint_line("\r\x1b[K");
     }
     Ok(tell(&report, args.json, output))
+}
+
+/// From now on Ctrl-C sets the flag instead of ending the process, for as long as the control
+/// thread lives. Where that cannot be had, Ctrl-C ends the process as ever.
+fn listen_for_interrupt() -> (Option<Control>, Arc<AtomicBool>) {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    let control = Control::start("signals").ok();
+    if let Some(control) = &control {
+        control.spawn(async move {
+            if let Ok(mut interrupt) = signal::listen(signal::Kind::Interrupt) {
+                interrupt.next().await;
+                flag.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+    (control, interrupted)
 }
 
 fn tell(report: &Report, json: bool, output: Output) -> u8 {

@@ -111,7 +111,10 @@ impl Node for Desk {
             let name = self.service_name(service)?;
             let began = clock::now();
             self.fleet.scale(&name, replicas).await.map_err(|error| refusal(&error))?;
-            let done = format!("{replicas} replicas of {name} run");
+            let done = match replicas {
+                1 => format!("1 replica of {name} runs"),
+                count => format!("{count} replicas of {name} run"),
+            };
             Ok(self.settle(&name, began, done).await)
         })
     }

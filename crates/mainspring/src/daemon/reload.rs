@@ -4,7 +4,7 @@
 //! services that left are stopped last, when no route leads to them any more. What a change does
 //! not concern is not touched: endpoints, connections and doors of unchanged services stay.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use console::api::{EventKind, EventSeverity, ReloadReport, ReloadRequest};
@@ -91,7 +91,7 @@ impl Daemon {
     async fn put_in_force(
         &self,
         open: &mut Doors,
-        path: &PathBuf,
+        path: &Path,
         text: String,
         config: Config,
         generation: u64,
@@ -131,7 +131,7 @@ impl Daemon {
             let message = format!("cannot keep the last good config: {error}");
             self.events.note(EventKind::Config, EventSeverity::Warning, message);
         }
-        let path = path.clone();
+        let path = path.to_owned();
         self.set_in_force(InForce { config, text, path, generation, refused: None });
         self.write_node_file();
 
