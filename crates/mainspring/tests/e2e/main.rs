@@ -4,6 +4,8 @@
 //! Each test starts its own node on free ports with a data folder of its own, and says on standard
 //! error what it saw. What they need from Debian is in [`outside`].
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod big_bodies;
 mod node;
 mod outside;

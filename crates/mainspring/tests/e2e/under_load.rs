@@ -16,7 +16,7 @@ fn config(more: &str) -> String {
     let app = program("app.py");
     format!(
         "[service.app]\nrun = \"python3 {app}\"\nreplicas = 2\n\
-         health = {{ http = \"/health\", interval = \"300ms\", timeout = \"1s\", fall = 2 }}\n\
+         health = {{ http = \"/health\", interval = \"300ms\", timeout = \"2s\", fall = 2 }}\n\
          back-off = {{ first = \"100ms\" }}\n\
          [[route]]\npath = \"/**\"\nto = \"app\"\n{more}"
     )
