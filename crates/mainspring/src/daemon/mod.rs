@@ -130,6 +130,7 @@ impl Node {
     /// # Errors
     /// Why it did not start; then nothing runs.
     pub async fn start(start: Start) -> Result<Self, StartError> {
+        runtime::descriptors::raise();
         let config = start.config.clone();
         let data = config.node.data.clone();
         let folder = open_folder(&data)?;

@@ -34,7 +34,7 @@ pub struct Launch<'a> {
     pub dies_with_us: bool,
 }
 
-/// Ceilings of setrlimit(2); `None` leaves what we have ourselves.
+/// Ceilings of setrlimit(2); `None` leaves what we were started with ourselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceLimits {
     /// Open files of each process.
@@ -80,10 +80,14 @@ impl Launch<'_> {
         command.stdin(Stdio::null()).stdout(self.stdout).stderr(self.stderr);
         let entrance = group.entrance().map_err(LaunchError::Io)?;
         let (limits, dies_with_us) = (self.limits, self.dies_with_us);
+        let descriptors = crate::descriptors::inherited().filter(|_| limits.open_files.is_none());
         let prepare = move || {
             rustix::process::setsid()?;
             if let Some(entrance) = &entrance {
                 rustix::io::write(entrance.as_fd(), b"0")?;
+            }
+            if let Some(inherited) = &descriptors {
+                rustix::process::setrlimit(Resource::Nofile, inherited.clone())?;
             }
             limit(Resource::Nofile, limits.open_files)?;
             limit(Resource::Nproc, limits.processes)?;
