@@ -15,7 +15,7 @@ static INHERITED: OnceLock<Rlimit> = OnceLock::new();
 pub fn raise() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     // The first call has seen what we inherited; a later one sees what we made of it.
-    let _ = INHERITED.set(limit.clone());
+    let _ = INHERITED.set(limit);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     // Refused only where the limits are managed by somebody else, who then knows better.
     let _ = setrlimit(Resource::Nofile, raised);
@@ -25,7 +25,7 @@ pub fn raise() -> Option<u64> {
 /// What a program that we start should have: the limits that we were started with, if we changed
 /// them since.
 pub(crate) fn inherited() -> Option<Rlimit> {
-    INHERITED.get().cloned()
+    INHERITED.get().copied()
 }
 
 #[cfg(test)]

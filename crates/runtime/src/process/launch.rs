@@ -87,7 +87,7 @@ impl Launch<'_> {
                 rustix::io::write(entrance.as_fd(), b"0")?;
             }
             if let Some(inherited) = &descriptors {
-                rustix::process::setrlimit(Resource::Nofile, inherited.clone())?;
+                rustix::process::setrlimit(Resource::Nofile, *inherited)?;
             }
             limit(Resource::Nofile, limits.open_files)?;
             limit(Resource::Nproc, limits.processes)?;
