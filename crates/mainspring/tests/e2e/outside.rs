@@ -1,6 +1,6 @@
 //! Programs of others: how they are run, and what their output means.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
 /// Debian's Python, which sees the modules that Debian's packages bring.
@@ -76,10 +76,19 @@ impl Wrk {
     }
 
     /// Ends it as Ctrl-C does, and reads what it says.
-    pub(crate) fn finish(self) -> Verdict {
+    pub(crate) fn finish(mut self) -> Verdict {
         signal("INT", self.child.id());
-        let output = self.child.wait_with_output().unwrap();
-        Verdict::parse(&String::from_utf8_lossy(&output.stdout))
+        let mut text = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        Verdict::parse(&text)
+    }
+}
+
+impl Drop for Wrk {
+    fn drop(&mut self) {
+        // A test that failed must not leave its load behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
