@@ -259,7 +259,8 @@ impl Replica {
                 self.kill_to_replace(why, fx);
             }
             (Phase::Draining { until }, _) if now >= until => self.terminate(now, fx),
-            (Phase::Stopping { until }, _) if now >= until => {
+            // What somebody else runs has no process that could be killed: it is forgotten.
+            (Phase::Stopping { until }, _) if ours && now >= until => {
                 let grace = self.spec.as_program().map_or(Duration::ZERO, |p| p.stop_grace);
                 let message = format!("did not end within {} of SIGTERM: SIGKILL", words(grace));
                 fx.note(&self.id, NoteKind::Stopped, Severity::Warning, message);

@@ -1,8 +1,9 @@
 //! Whole stories as text: `testdata/*.txt`, rewritten by `UPDATE=1`.
 //!
 //! Lines that begin with `>` are commands; what follows each is what the machine did.
-//! `service NAME COMMAND REPLICAS [NEEDS…]`, `remove NAME`, `apply`, `deploy|restart|stop|start
-//! NAME`, `scale NAME N`, `pass MILLISECONDS`, `kill|hang INDEX`, `busy`, `idle`, `show`.
+//! `service NAME COMMAND REPLICAS [NEEDS…]`, `external NAME ADDRESS…`, `remove NAME`, `apply`,
+//! `deploy|restart|stop|start NAME`, `scale NAME N`, `pass MILLISECONDS`, `kill|hang INDEX`,
+//! `busy`, `idle`, `show`.
 
 use std::fs;
 use std::path::Path;
@@ -66,6 +67,7 @@ fn carry_out(world: &mut World, words: &[&str]) -> Result<(), orchestrator::Refu
         ["service", service, command, replicas, needs @ ..] => {
             world.describe(service, command, replicas.parse().unwrap(), needs);
         }
+        ["external", service, addresses @ ..] => world.describe_external(service, addresses),
         ["remove", service] => {
             world.specs.remove(&name(service)).unwrap();
         }

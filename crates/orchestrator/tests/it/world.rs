@@ -78,6 +78,13 @@ impl World {
         self.specs.insert(name, spec);
     }
 
+    /// Adds or changes a service that somebody else runs.
+    pub(crate) fn describe_external(&mut self, service: &str, addresses: &[&str]) {
+        let name = ServiceName::new(service).unwrap();
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.specs.insert(name.clone(), ServiceSpec::external(name, addresses));
+    }
+
     pub(crate) fn apply(&mut self) -> Result<(), Refused> {
         let specs = self.specs.values().cloned().collect();
         self.command(Command::Apply(specs))
