@@ -64,7 +64,10 @@ fn requests_as_hyper_reads_them() {
     let count = std::panic::AssertUnwindSafe(&accepted);
     check!().with_max_len(CHOICE_COUNT_MAX).for_each(|input: &[u8]| {
         let wire = generate::requests(&mut Choices::new(input));
-        let (ours, _) = ours::requests(&wire, usize::MAX / 2);
+        let (mut ours, _) = ours::requests(&wire, usize::MAX / 2);
+        // hyper refuses the whole connection at a target with one of these: nothing to compare.
+        let raw = |one: &Message| one.target.contains(['"', '<', '>', '`']);
+        ours.truncate(ours.iter().position(raw).unwrap_or(ours.len()));
         count.set(count.get() + ours.len() as u64);
         if !ours.is_empty() {
             assert_alike(&wire, &ours, &hyper.requests(&wire));

@@ -19,8 +19,9 @@ const PATH: u8 = 1;
 const QUERY: u8 = 2;
 const HOST: u8 = 4;
 
-/// What each byte may be part of. RFC 3986's characters, and those that browsers leave
-/// unescaped (WHATWG URL) as far as they mean the same to every parser.
+/// What each byte may be part of: RFC 3986's characters, and all other visible ones, which
+/// clients send raw (JSON in a query, say) and which mean the same to every parser.
+/// `#` is none of them: who cuts the fragment off sees another target than who does not.
 const CLASSES: [u8; 256] = classes();
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; byte is below 127")]
@@ -29,14 +30,14 @@ const fn classes() -> [u8; 256] {
     let mut byte = 0x21;
     while byte < 0x7F {
         table[byte] = match byte as u8 {
-            b'#' | b'<' | b'>' | b'"' => 0,
+            b'#' => 0,
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 PATH | QUERY | HOST
             }
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => {
                 PATH | QUERY | HOST
             }
-            b'?' | b'`' => QUERY,
+            b'?' => QUERY,
             _ => PATH | QUERY,
         };
         byte += 1;
