@@ -245,7 +245,11 @@ impl Client {
     }
 
     pub(crate) fn say(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
+        self.send(text.as_bytes());
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {

@@ -147,6 +147,31 @@ fn a_body_at_the_limit_passes_and_one_byte_more_is_413() {
 }
 
 #[test]
+fn chunk_extensions_have_their_limit_and_go_no_further() {
+    let backend = Backend::start(|mut served| {
+        while served.head().is_some() {
+            // The body as it stands on the wire: one chunk of two bytes, and the end.
+            let body = served.bytes("2\r\nok\r\n0\r\n\r\n".len());
+            let length = body.len();
+            served.say(&format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+            served.say(std::str::from_utf8(&body).unwrap());
+        }
+    });
+    let proxy = Proxy::new(&[&backend]);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // Counted with its semicolon.
+    let of_bytes = |bytes: usize| format!("2;{}\r\nok\r\n0\r\n\r\n", "x".repeat(bytes - 1));
+    let passed = proxy.ask(&format!("{head}{}", of_bytes(256)));
+    assert_eq!((passed.status, passed.text().as_str()), (200, "2\r\nok\r\n0\r\n\r\n"));
+    assert_eq!(proxy.ask(&format!("{head}{}", of_bytes(257))).status, 400);
+    // One that never ends is not read to its end.
+    let mut client = proxy.client();
+    client.say(&format!("{head}2;{}", "x".repeat(4096)));
+    assert_eq!(client.answer().status, 400);
+    client.expect_closed();
+}
+
+#[test]
 fn heads_fields_and_targets_have_their_limits() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let proxy = Proxy::with(&[&backend], |settings| {

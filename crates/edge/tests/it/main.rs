@@ -5,9 +5,13 @@ mod bodies;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod paths;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -86,6 +86,44 @@ fn a_refused_upgrade_stays_http() {
     assert_eq!(proxy.edge.meters().connections.upgraded, 0);
 }
 
+/// A client that behaves as if it had its tunnel already: what it sends is read as HTTP, by our
+/// rules, and never passed on raw.
+#[test]
+fn what_follows_a_refused_upgrade_is_a_request_like_any_other() {
+    let backend =
+        Backend::answering("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno");
+    let proxy = Proxy::new(&[&backend]);
+    let mut client = proxy.client();
+    let early = "GET /a/../early HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
+    client.say(&format!("{UPGRADE}{early}"));
+    assert_eq!((client.answer().status, client.answer().status), (426, 426));
+    let seen = backend.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen[1].starts_with("GET /early HTTP/1.1\r\n"), "{}", seen[1]);
+    assert!(!seen[1].contains("6.6.6.6"), "{}", seen[1]);
+
+    let mut client = proxy.client();
+    client.say(&format!("{UPGRADE}\u{1}\u{2}no HTTP\r\n\r\n"));
+    assert_eq!((client.answer().status, client.answer().status), (426, 400));
+    client.expect_closed();
+    assert_eq!(backend.seen().len(), 3);
+}
+
+/// Two parsers could disagree on where the body ends and the tunnel begins.
+#[test]
+fn an_upgrade_with_a_body_is_no_upgrade() {
+    let proxy = Proxy::new(&[&Backend::mirror()]);
+    let answer = proxy.ask(
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Content-Length: 2\r\n\r\nok",
+    );
+    let asked = answer.text().to_ascii_lowercase();
+    assert!(
+        answer.status == 400 || (answer.status == 200 && !asked.contains("upgrade")),
+        "{asked}"
+    );
+}
+
 #[test]
 fn a_silent_tunnel_is_closed() {
     let proxy = Proxy::with(&[&echo()], |settings| {
