@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::body::Body;
 use crate::catalogue::{NAMED_PRODUCTS_MAX, Product};
 use crate::client::Client;
 use crate::database::{Database, now_ms};
@@ -87,7 +88,7 @@ async fn show(
 async fn set(
     State(carts): State<Carts>,
     Path((cart, product)): Path<(String, String)>,
-    Json(Quantity { quantity }): Json<Quantity>,
+    Body(Quantity { quantity }): Body<Quantity>,
 ) -> Result<Json<Value>, Problem> {
     check_id(&cart)?;
     if !(0..=QUANTITY_MAX).contains(&quantity) {

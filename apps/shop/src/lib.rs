@@ -4,6 +4,7 @@
 //! They find each other by environment variables (`MAINSPRING_<NAME>_URL`) or by flags, and
 //! speak plain HTTP and JSON; none of them knows what runs it or what stands in front of it.
 
+pub mod body;
 pub mod cart;
 pub mod catalogue;
 pub mod client;

@@ -13,6 +13,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::body::Body;
 use crate::database::{Database, now_ms, random_hex};
 use crate::options::Options;
 use crate::problem::Problem;
@@ -96,7 +97,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 async fn register(
     State(users): State<Users>,
-    Json(form): Json<Registration>,
+    Body(form): Body<Registration>,
 ) -> Result<Response, Problem> {
     let email = form.email.trim().to_lowercase();
     let name = form.name.trim().to_string();
@@ -136,7 +137,7 @@ async fn register(
     Ok((StatusCode::CREATED, [(SET_COOKIE, session_cookie(&token))], Json(user)).into_response())
 }
 
-async fn log_in(State(users): State<Users>, Json(form): Json<LogIn>) -> Result<Response, Problem> {
+async fn log_in(State(users): State<Users>, Body(form): Body<LogIn>) -> Result<Response, Problem> {
     let email = form.email.trim().to_lowercase();
     let found = users
         .database

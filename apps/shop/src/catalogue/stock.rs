@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::NAMED_PRODUCTS_MAX;
+use crate::body::Body;
 use crate::database::Database;
 use crate::problem::Problem;
 
@@ -50,7 +51,7 @@ pub(crate) struct Reserved {
 /// Takes the pieces out of the stock. Asked again with the same reference it answers the same.
 pub(super) async fn reserve(
     State(database): State<Database>,
-    Json(reservation): Json<Reservation>,
+    Body(reservation): Body<Reservation>,
 ) -> Result<(StatusCode, Json<Reserved>), Problem> {
     let items = merge(&reservation.items)?;
     let reference = reservation.reference;

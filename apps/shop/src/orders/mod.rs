@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::body::Body;
 use crate::catalogue::stock::{Line, QUANTITY_MAX, Reserved, Wanted, merge};
 use crate::client::{Answer, Client, Silence};
 use crate::database::Database;
@@ -82,7 +83,7 @@ pub fn router(options: &Options, stop: watch::Receiver<bool>) -> Result<Router, 
 async fn place(
     State(orders): State<Orders>,
     headers: HeaderMap,
-    Json(form): Json<Form>,
+    Body(form): Body<Form>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     check(&form)?;
     let items = orders.items(&form).await?;

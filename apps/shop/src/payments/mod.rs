@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::body::Body;
 use crate::database::{Database, now_ms};
 use crate::options::Options;
 use crate::problem::Problem;
@@ -79,7 +80,7 @@ pub fn router(options: &Options) -> Result<Router, String> {
 /// Charges once per reference; asked again it tells what became of the first time.
 async fn charge(
     State(database): State<Database>,
-    Json(charge): Json<Charge>,
+    Body(charge): Body<Charge>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let Charge { reference, amount_cents, card } = charge;
     if reference.is_empty() || reference.len() > REFERENCE_BYTES_MAX {
@@ -201,7 +202,7 @@ struct NewMood {
 
 async fn set_mood(
     State(database): State<Database>,
-    Json(NewMood { mood }): Json<NewMood>,
+    Body(NewMood { mood }): Body<NewMood>,
 ) -> Result<Json<Value>, Problem> {
     database
         .write(move |transaction| {

@@ -63,6 +63,29 @@ fn a_body_over_the_limit_is_refused() {
 }
 
 #[test]
+fn what_is_no_json_of_the_right_shape_is_answered_with_a_problem() {
+    let folder = Folder::new("no-json");
+    let all = Running::start(shop("all", &folder.0));
+    for (method, path) in [
+        ("POST", "/internal/payments"),
+        ("PUT", "/api/payments/network"),
+        ("POST", "/api/orders"),
+        ("POST", "/api/users"),
+        ("PUT", "/api/cart/0123456789abcdef/items/regulator"),
+    ] {
+        let url = format!("{}{path}", all.url);
+        // Nothing at all is broken JSON; a list is JSON of another shape.
+        for (body, want) in [(None, 400), (Some(json!([])), 422)] {
+            let answer = client::call(method, &url, body.as_ref(), "").unwrap();
+            assert_eq!(answer.status, want, "{method} {path}: {}", answer.body);
+            let kind = answer.field("content-type");
+            assert_eq!(kind, Some("application/problem+json"), "{method} {path}");
+            assert_eq!(answer.body["status"], want, "{method} {path}");
+        }
+    }
+}
+
+#[test]
 fn builds_can_be_broken_on_purpose() {
     let folder = Folder::new("broken");
     let mut command = shop("orders", &folder.0);
