@@ -69,21 +69,30 @@ impl Service {
 
     /// A replica of the version being brought up died.
     pub(crate) fn rollout_lost_one(&mut self, now: Moment, exit: &Exit, fx: &mut Effects) {
-        let attempts = self.policy().attempts;
+        let fails = self.fails_after(exit);
         let Some(rollout) = &mut self.rollout else { return };
-        if rollout.rolling_back.is_some() {
-            return;
-        }
         rollout.deaths = rollout.deaths.saturating_add(1);
-        // A program that cannot be started at all will not be startable a moment later.
-        let hopeless = matches!(exit, Exit::NotStarted { .. });
-        if hopeless || rollout.deaths >= attempts {
+        if fails {
             let why = match rollout.deaths {
                 1 => format!("a new replica died: {exit}"),
                 deaths => format!("{deaths} new replicas died, the last one: {exit}"),
             };
             self.fail_rollout(now, why, fx);
         }
+    }
+
+    /// Whether one more death of the version being brought up is one too many.
+    fn fails_after(&self, exit: &Exit) -> bool {
+        let Some(rollout) = &self.rollout else { return false };
+        // A program that cannot be started at all will not be startable a moment later.
+        let hopeless = matches!(exit, Exit::NotStarted { .. });
+        let enough = rollout.deaths.saturating_add(1) >= self.policy().attempts;
+        rollout.rolling_back.is_none() && (hopeless || enough)
+    }
+
+    /// Whether that death sends the service back to the version before.
+    pub(crate) fn turns_back_after(&self, exit: &Exit) -> bool {
+        self.good_proven && self.fails_after(exit)
     }
 
     /// Ends the rollout when it is complete, turns it back when its time is up.

@@ -232,13 +232,20 @@ impl Service {
         replica.phase = Phase::BackingOff { until: now + wait };
         let severity =
             if replica.crashes >= CRASH_LOOP_FROM { Severity::Error } else { Severity::Warning };
-        let next = match wait {
-            Duration::ZERO => "starting another at once".to_owned(),
-            wait => format!("starting another in {}", crate::vocabulary::words(wait)),
-        };
-        fx.note(&replica.id, NoteKind::Died, severity, format!("died: {exit}; {next}"));
         let was_current = replica.version == self.current.version;
+        let id = replica.id.clone();
         replica.last_exit = Some(exit.clone());
+        let next = if !was_current {
+            "; its version is being replaced".to_owned()
+        } else if self.turns_back_after(&exit) {
+            String::new() // The next note says what happens instead.
+        } else {
+            match wait {
+                Duration::ZERO => "; starting another at once".to_owned(),
+                wait => format!("; starting another in {}", crate::vocabulary::words(wait)),
+            }
+        };
+        fx.note(&id, NoteKind::Died, severity, format!("died: {exit}{next}"));
         if was_current {
             self.rollout_lost_one(now, &exit, fx);
         }
