@@ -157,15 +157,12 @@ impl Plan<'_> {
             None => self.canonical.write_authority(out),
         }
         out.extend_from_slice(b"\r\n");
-        for field in &request.fields {
+        encode::fields(out, head, &request.fields, |field| {
             let is_ours = matches!(field.known, Known::Host | Known::Traceparent)
                 || (field.known == Known::Tracestate && !self.trace.continued);
-            let name = field.name.of(head);
-            if field.hop_by_hop || is_ours || forwarding.drops(name, self.origin.mode) {
-                continue;
-            }
-            encode::field(out, name, field.value.of(head));
-        }
+            let is_dropped = || forwarding.drops(field.name.of(head), self.origin.mode);
+            !field.hop_by_hop && !is_ours && !is_dropped()
+        });
         write_connection(request, head, out);
         let emit = &mut |name: &str, value: &[u8]| encode::field(out, name.as_bytes(), value);
         forwarding.write(asking.peer(), &self.origin, &self.canonical, &asking.fields(), emit);

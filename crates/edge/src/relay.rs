@@ -1,6 +1,6 @@
 //! The answer, from the endpoint to the client: heads, interim heads, body.
 
-use http1::{BodyLength, Field, Known, Limits, Method, Progress, ResponseHead, Version, encode};
+use http1::{BodyLength, Known, Limits, Method, Progress, ResponseHead, Version, encode};
 use runtime::net::TcpStream;
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
@@ -160,9 +160,7 @@ impl Relay<'_> {
         }
         out.clear();
         encode::status_line(out, head.status, head.reason.of(buffer));
-        for field in head.fields.iter().filter(|field| !field.hop_by_hop) {
-            encode::field(out, field.name.of(buffer), field.value.of(buffer));
-        }
+        encode::fields(out, buffer, &head.fields, |field| !field.hop_by_hop);
         out.extend_from_slice(encode::HEAD_END);
         self.wire.write_client(out).await?;
         out.clear();
@@ -185,12 +183,9 @@ impl Relay<'_> {
             && !self.relayed.ends_with_close
             && !self.core.is_draining.get();
         encode::status_line(out, head.status, head.reason.of(buffer));
-        let passes = |field: &&Field| {
+        encode::fields(out, buffer, &head.fields, |field| {
             !field.hop_by_hop && (field.known != Known::Trailer || self.asked.te_trailers)
-        };
-        for field in head.fields.iter().filter(passes) {
-            encode::field(out, field.name.of(buffer), field.value.of(buffer));
-        }
+        });
         if framing == Framing::Chunked {
             encode::field(out, b"Transfer-Encoding", b"chunked");
         }

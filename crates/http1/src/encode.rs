@@ -4,8 +4,8 @@
 //! second message. Debug builds assert it; [`is_field_name`] and [`is_field_value`] are the
 //! checks for text that comes from configuration or a user.
 
-use crate::Version;
 use crate::framing::is_token_byte;
+use crate::{Field, Span, Version};
 
 /// After the data of every chunk.
 pub const CHUNK_SUFFIX: &[u8] = b"\r\n";
@@ -51,6 +51,39 @@ pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The fields of `fields` for which `passes` holds, as [`field`] would write each. `buffer` is what
+/// they were parsed from.
+///
+/// Neighbours that stand there in exactly that form are copied together; most heads then take one
+/// or two copies. A field in another form (white space around its value) is written anew, so what
+/// comes out never depends on how the sender spaced it.
+pub fn fields(
+    out: &mut Vec<u8>,
+    buffer: &[u8],
+    fields: &[Field],
+    mut passes: impl FnMut(&Field) -> bool,
+) {
+    let mut run = Span::default();
+    for one in fields.iter().filter(|one| passes(one)) {
+        let line = Span { start: one.name.start, end: one.value.end.saturating_add(2) };
+        let separator = Span { start: one.name.end, end: one.value.start };
+        let line_end = Span { start: one.value.end, end: line.end };
+        let is_plain = separator.of(buffer) == b": " && line_end.of(buffer) == b"\r\n";
+        if is_plain && run.end == line.start {
+            run.end = line.end;
+            continue;
+        }
+        out.extend_from_slice(run.of(buffer));
+        if is_plain {
+            run = line;
+        } else {
+            run = Span::default();
+            field(out, one.name.of(buffer), one.value.of(buffer));
+        }
+    }
+    out.extend_from_slice(run.of(buffer));
 }
 
 /// `name: 123`
@@ -133,5 +166,39 @@ pub const fn reason(status: u16) -> &'static str {
         507 => "Insufficient Storage",
         511 => "Network Authentication Required",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, Progress, RequestHead};
+
+    /// Copied together or written one by one, the bytes are the same.
+    fn check(text: &str, passes: impl Fn(&Field) -> bool) {
+        let mut head = RequestHead::new();
+        let parsed = head.parse(text.as_bytes(), &Limits::default());
+        assert_eq!(parsed, Ok(Progress::Complete), "{text:?}");
+        let (mut together, mut apart) = (b"before".to_vec(), b"before".to_vec());
+        fields(&mut together, text.as_bytes(), &head.fields, &passes);
+        for one in head.fields.iter().filter(|one| passes(one)) {
+            field(&mut apart, one.name.of(text.as_bytes()), one.value.of(text.as_bytes()));
+        }
+        assert_eq!(String::from_utf8(together), String::from_utf8(apart));
+    }
+
+    #[test]
+    fn neighbours_are_copied_as_they_would_be_written() {
+        for text in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost:a\r\nA: 1\r\nB:\t2\r\nC:  3\r\nD: 4 \r\nE: 5\r\nF:\r\nG: \r\n\r\n",
+        ] {
+            check(text, |_| true);
+            check(text, |_| false);
+            check(text, |field| !field.value.is_empty());
+            check(text, |field| field.known != crate::Known::Host);
+            check(text, |field| field.name.start % 2 == 0);
+        }
     }
 }
