@@ -201,6 +201,7 @@ impl Core {
             let now = clock::now();
             self.deadlines.sweep(now);
             self.pool.sweep(now, UPSTREAM_IDLE_MAX);
+            self.workspaces.trim();
             self.flush_log();
         }
     }
