@@ -1,8 +1,8 @@
 //! The time limits of one exchange, all on its connection's one coarse deadline.
 //!
-//! Each limit is a moment in a cell. The deadline is set to the earliest when a stage begins;
-//! progress afterwards only notes the time, and what is really due is decided when the deadline
-//! comes. So an exchange that goes well costs a handful of stores.
+//! Each limit is a moment in a cell. When one begins, the deadline is brought forward to it if need
+//! be, and never put off; what is really due is decided when the deadline comes. So an exchange
+//! that goes well costs a handful of stores.
 
 use std::cell::Cell;
 use std::task::{Context, Poll};
@@ -55,6 +55,8 @@ pub(crate) struct Watch<'a> {
     deadline: &'a Deadline,
     patience: Patience,
     total_at: Moment,
+    /// What the deadline is set to: at the earliest limit or before it.
+    armed_at: Cell<Moment>,
     gone_at: Cell<Moment>,
     /// Of the stage: connect, or the response's head.
     stage_at: Cell<(Moment, Expired)>,
@@ -68,10 +70,14 @@ pub(crate) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(deadline: &'a Deadline, patience: Patience) -> Self {
+        let total_at = after(deadline.now(), patience.total);
+        // The deadline still has the limit of the wait before.
+        deadline.set_at(total_at);
         Self {
             deadline,
             patience,
-            total_at: after(deadline.now(), patience.total),
+            total_at,
+            armed_at: Cell::new(total_at),
             gone_at: Cell::new(NEVER),
             stage_at: Cell::new((NEVER, Expired::Total)),
             client_blocked: Cell::new(None),
@@ -94,14 +100,18 @@ impl<'a> Watch<'a> {
     /// The answer's head is here, or the request is still being sent: no limit of the stage.
     pub(crate) fn streaming(&self) {
         self.stage_at.set((NEVER, Expired::Total));
-        self.arm();
+        // Being blocked counts only outside of the wait for the head.
+        if let Some(since) = self.upstream_blocked.get() {
+            self.arm_by(after(since, self.patience.upstream_stall));
+        }
     }
 
     /// The request's body is being read from the client from now on.
     pub(crate) fn reading_body(&self) {
         if self.patience.body_rate_min > 0 {
-            self.body_window.set(Some((self.deadline.now(), 0)));
-            self.arm();
+            let now = self.deadline.now();
+            self.body_window.set(Some((now, 0)));
+            self.arm_by(after(now, self.patience.body_rate_window));
         }
     }
 
@@ -121,8 +131,9 @@ impl<'a> Watch<'a> {
     pub(crate) fn client_blocked(&self, is_blocked: bool) {
         if is_blocked {
             if self.client_blocked.get().is_none() {
-                self.client_blocked.set(Some(self.deadline.now()));
-                self.arm();
+                let now = self.deadline.now();
+                self.client_blocked.set(Some(now));
+                self.arm_by(after(now, self.patience.client_stall));
             }
         } else {
             self.client_blocked.set(None);
@@ -133,8 +144,9 @@ impl<'a> Watch<'a> {
     pub(crate) fn upstream_blocked(&self, is_blocked: bool) {
         if is_blocked {
             if self.upstream_blocked.get().is_none() {
-                self.upstream_blocked.set(Some(self.deadline.now()));
-                self.arm();
+                let now = self.deadline.now();
+                self.upstream_blocked.set(Some(now));
+                self.arm_by(after(now, self.patience.upstream_stall));
             }
         } else {
             self.upstream_blocked.set(None);
@@ -143,8 +155,9 @@ impl<'a> Watch<'a> {
 
     /// The client closed its sending side.
     pub(crate) fn client_half_closed(&self) {
-        self.gone_at.set(self.deadline.now() + HALF_CLOSED_GRACE);
-        self.arm();
+        let gone_at = self.deadline.now() + HALF_CLOSED_GRACE;
+        self.gone_at.set(gone_at);
+        self.arm_by(gone_at);
     }
 
     /// Ready when a limit was hit. Call it last: it costs two loads while all is well.
@@ -153,6 +166,7 @@ impl<'a> Watch<'a> {
             let now = self.deadline.now();
             let (earliest, expired) = self.earliest();
             if earliest > now {
+                self.armed_at.set(earliest);
                 self.deadline.set_at(earliest);
             } else if expired == Expired::SlowBody && !self.body_is_slow() {
                 self.body_window.set(Some((now, 0)));
@@ -164,12 +178,18 @@ impl<'a> Watch<'a> {
     }
 
     fn stage(&self, limit: Duration, expired: Expired) {
-        self.stage_at.set((after(self.deadline.now(), limit), expired));
-        self.arm();
+        let at = after(self.deadline.now(), limit);
+        self.stage_at.set((at, expired));
+        self.arm_by(at);
     }
 
-    fn arm(&self) {
-        self.deadline.set_at(self.earliest().0);
+    /// Lets the deadline come at `at` if it would come later. One that comes too early does no
+    /// harm: `poll` looks at what is due then.
+    fn arm_by(&self, at: Moment) {
+        if at < self.armed_at.get() {
+            self.armed_at.set(at);
+            self.deadline.set_at(at);
+        }
     }
 
     fn earliest(&self) -> (Moment, Expired) {

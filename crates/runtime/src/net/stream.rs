@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
@@ -56,9 +56,10 @@ impl TcpStream {
             return Poll::Ready(Ok(0));
         }
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
             let mut short = None;
+            let mut was_tried = false;
             let outcome = self.0.try_io(Interest::READABLE, || {
+                was_tried = true;
                 let (bytes, _) = rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty())?;
                 if bytes > 0 && bytes < wanted {
                     // Tells the reactor to forget the readiness that we know to be spent. It
@@ -74,6 +75,12 @@ impl TcpStream {
             match outcome {
                 Err(error) if again(&error) => {}
                 outcome => return Poll::Ready(outcome),
+            }
+            // Only now: asking the reactor costs as much as the rest of this function, and mostly
+            // we were woken because there is something to read. Writing asks first every time,
+            // and takes tokio's turn-taking into account, so no pair of busy peers holds a core.
+            if !was_tried {
+                ready!(self.0.poll_read_ready(cx))?;
             }
         }
     }
@@ -153,12 +160,11 @@ impl TcpStream {
     /// Asks the reactor, which knows what the last turn of the loop brought; one system call only
     /// when it has seen something.
     pub fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.0.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(())) => self.is_quiet_now(),
-        }
+        // Without readiness the closure is not called.
+        let outcome = self.0.try_io(Interest::READABLE, || {
+            if self.is_quiet_now() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        matches!(outcome, Err(error) if again(&error))
     }
 
     /// As [`Self::is_quiet`], but asks the kernel always: one system call.
