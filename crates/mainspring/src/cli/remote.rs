@@ -197,8 +197,8 @@ impl Remote {
         };
         let hint = match (error, self.pid) {
             (ClientError::Connect(_), Some(pid)) => format!(
-                "\n  {} says that process {pid} is there; it probably died. Start it again with \
-                 `mainspring up`",
+                "\n  {} says that process {pid} is there; it probably died, and its programs run on: \
+                 `mainspring up` takes them over, and `mainspring stop` then ends them",
                 self.origin
             ),
             _ => String::new(),

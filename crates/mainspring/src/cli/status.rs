@@ -89,7 +89,9 @@ fn service_table(services: &[ServiceStatus]) -> Table {
         "SERVICE", "STATE", "READY", "PID", "ADDRESS", "UP", "RESTARTS", "CPU", "MEMORY",
     ]);
     for service in services {
-        let cpu: f64 = service.replicas.iter().filter_map(|replica| replica.cpu_cores).sum();
+        // Folded from zero: the sum of no floats is -0.0, and would be shown so.
+        let cpu = service.replicas.iter().filter_map(|replica| replica.cpu_cores);
+        let cpu = cpu.fold(0.0, |sum, cores| sum + cores);
         let memory = service.replicas.iter().filter_map(|replica| replica.resident_bytes).sum();
         let program = service.kind == ServiceKind::Program;
         let measured = |text: String| Cell::number(if program { text } else { String::new() });

@@ -54,6 +54,15 @@ pub struct Start {
     pub config: Config,
 }
 
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHangup {
+    /// Read the file again: what daemons do.
+    Reload,
+    /// The terminal is gone, and with it the reason to run.
+    End,
+}
+
 /// A node that runs. Dropping it without [`Node::end`] leaves its programs to the next start.
 pub struct Node {
     daemon: Arc<Daemon>,
@@ -116,7 +125,7 @@ pub fn run(start: Start, started: impl FnOnce(&Node)) -> Result<(), StartError> 
     let over = runtime::control::block_on(async {
         let node = Node::start(start).await?;
         started(&node);
-        node.until_told().await;
+        node.until_told(OnHangup::Reload).await;
         node.end().await;
         Ok(())
     });
@@ -170,8 +179,8 @@ impl Node {
         self.console.address()
     }
 
-    /// Reloads on SIGHUP; returns on SIGTERM, Ctrl-C, or when the admin API is told so.
-    pub async fn until_told(&self) {
+    /// Returns on SIGTERM, Ctrl-C, or when the admin API is told so.
+    pub async fn until_told(&self, on_hangup: OnHangup) {
         let listen = |kind| signal::listen(kind).ok();
         let mut hangup = listen(signal::Kind::Hangup);
         let mut terminate = listen(signal::Kind::Terminate);
@@ -179,6 +188,9 @@ impl Node {
         loop {
             runtime::sync::select! {
                 () = next(&mut hangup) => {
+                    if on_hangup == OnHangup::End {
+                        return;
+                    }
                     let daemon = Arc::clone(&self.daemon);
                     // A failure is an event and stands in the status.
                     runtime::task::spawn(async move {
@@ -308,7 +320,7 @@ fn fleet_config(start: &Start, doors: &doors::Doors, folder: &DataFolder) -> Fle
     }
 }
 
-/// The fleet's events join the node's; a stopped service answers 502 instead of 503.
+/// The fleet's events join the node's; a stopped or dead service answers 502 instead of 503.
 fn follow_fleet(daemon: &Arc<Daemon>) {
     let events = daemon.events.clone();
     let (kept, mut follow) = daemon.fleet.events(0);
@@ -325,10 +337,18 @@ fn follow_fleet(daemon: &Arc<Daemon>) {
             let status = Arc::clone(&status.borrow_and_update());
             let directory = front.directory();
             for service in &status.services {
-                directory.set_stopped(&service.name, service.stopped);
+                directory.set_stopped(&service.name, service.stopped || is_dead(service));
             }
         }
     });
+}
+
+/// Whether no replica has a process. One that was never started has no endpoint either, so the
+/// directory cannot tell it from one that is about to be.
+fn is_dead(service: &fleet::ServiceReport) -> bool {
+    use orchestrator::ReplicaState::{BackingOff, CrashLoop};
+    let dead = |state| matches!(state, BackingOff | CrashLoop);
+    !service.replicas.is_empty() && service.replicas.iter().all(|replica| dead(replica.state))
 }
 
 async fn next(signal: &mut Option<signal::Listener>) {

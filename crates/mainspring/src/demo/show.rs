@@ -11,7 +11,7 @@ use runtime::http::{Call, ClientLimits};
 use super::Voice;
 use super::place::Place;
 use super::visitors::{self, Tally};
-use crate::daemon::{Node, Start, StartError};
+use crate::daemon::{Node, OnHangup, Start, StartError};
 
 /// How long the programs may take until the demo says what it waits for.
 const READY_PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub(super) fn run(place: &Place, quiet: bool, voice: Voice<'_>) -> Result<(), St
                     }
                 }
             });
-            node.until_told().await;
+            node.until_told(OnHangup::End).await;
             // Before the doors close: what fails from now on is nobody's failure.
             stop.store(true, Ordering::Relaxed);
             node.end().await;

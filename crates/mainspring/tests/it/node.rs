@@ -10,9 +10,11 @@ use crate::place::Place;
 
 /// A service of one line of Python: it answers every request, and says what it is told to say.
 const SERVICE: &str = "
-import http.server, os
+import http.server, os, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == '/slow':
+            time.sleep(3600)
         body = os.environ.get('WORD', 'hello').encode()
         self.send_response(200)
         self.send_header('Content-Length', str(len(body)))
@@ -23,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
 ";
 
-fn config(word: &str, replicas: u32, more: &str) -> String {
+pub(crate) fn config(word: &str, replicas: u32, more: &str) -> String {
     format!(
         "[listen]\nhttp = \"127.0.0.1:0\"\nconsole = \"127.0.0.1:0\"\n\n\
          [service.web]\nrun = \"python3 service.py\"\nreplicas = {replicas}\nhealth = \"/\"\n\
@@ -32,14 +34,15 @@ fn config(word: &str, replicas: u32, more: &str) -> String {
 }
 
 /// `mainspring up` in a place; told to stop when dropped.
-struct Node<'p> {
+pub(crate) struct Node<'p> {
     place: &'p Place,
-    child: Child,
-    http: String,
+    pub(crate) child: Child,
+    /// Where clients come in: address and port.
+    pub(crate) http: String,
 }
 
 impl<'p> Node<'p> {
-    fn up(place: &'p Place, arguments: &[&str]) -> Self {
+    pub(crate) fn up(place: &'p Place, arguments: &[&str]) -> Self {
         std::fs::write(place.path().join("service.py"), SERVICE).unwrap();
         let mut command = place.command(arguments);
         command.stdout(Stdio::piped());
@@ -50,14 +53,14 @@ impl<'p> Node<'p> {
         Self { place, child, http }
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let said = self.place.run(&["status", "--json"]);
         assert_eq!(said.code, 0, "{}", said.err);
         serde_json::from_str(&said.out).unwrap()
     }
 
     /// The body of an answer, asked for until it is 200: replicas take their time.
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         for _ in 0..600 {
             let mut stream = TcpStream::connect(&self.http).unwrap();
             write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
