@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     pub(crate) upgrade_option: bool,
     pub(crate) upgrade_field: bool,
+    /// An `Upgrade` field names HTTP/2 in the clear.
+    pub(crate) upgrade_h2c: bool,
     pub(crate) te_trailers: bool,
     pub(crate) expect: Option<Span>,
     has_connection: bool,
@@ -67,7 +69,10 @@ impl Facts {
                 self.coding_at = field.name.start;
             }
             Known::Connection => self.has_connection = true,
-            Known::Upgrade => self.upgrade_field = true,
+            Known::Upgrade => {
+                self.upgrade_field = true;
+                self.upgrade_h2c |= items(value).any(|protocol| is_name(protocol, b"h2c"));
+            }
             Known::Te => {
                 self.te_trailers |= items(value).any(|item| {
                     item.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"trailers"))

@@ -64,6 +64,7 @@ pub struct RequestHead {
     /// Whether the client wants to go on using the connection (RFC 9112 §9.3).
     pub keep_alive: bool,
     /// Asks to leave HTTP: `Connection: upgrade` with an `Upgrade` field, HTTP/1.1, no body.
+    /// Never to `h2c`, which is HTTP again; ignoring the wish is allowed (RFC 9110 §7.8).
     pub upgrade: bool,
     /// Waits for `100 Continue` before it sends the body.
     pub expect_continue: bool,
@@ -264,7 +265,9 @@ impl RequestHead {
             (false, None) => BodyLength::None,
         };
         self.keep_alive = !facts.close && (is_11 || facts.keep_alive);
-        self.upgrade = is_11 && facts.upgrade_option && facts.upgrade_field && self.body.is_empty();
+        // Not to HTTP/2: requests in such a tunnel would pass all that is decided about requests.
+        let offered = facts.upgrade_option && facts.upgrade_field && !facts.upgrade_h2c;
+        self.upgrade = is_11 && offered && self.body.is_empty();
         self.te_trailers = is_11 && facts.te_trailers;
         self.expect_continue = false;
         // A recipient of HTTP/1.0 must ignore it (RFC 9110 §10.1.1).

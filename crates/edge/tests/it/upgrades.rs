@@ -109,6 +109,27 @@ fn what_follows_a_refused_upgrade_is_a_request_like_any_other() {
     assert_eq!(backend.seen().len(), 3);
 }
 
+/// A tunnel of HTTP/2 would carry requests past routes, limits and the access log.
+#[test]
+fn no_tunnel_is_opened_for_http_2_in_the_clear() {
+    let backend = Backend::answering(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    );
+    let proxy = Proxy::new(&[&backend]);
+    for offer in ["h2c", "H2C", "websocket, h2c"] {
+        let before = backend.seen().len();
+        let mut client = proxy.client();
+        client.say(&format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+             Upgrade: {offer}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+        ));
+        assert_eq!(client.answer().status, 502, "{offer}: not asked for, so not believed");
+        let seen = backend.seen()[before].to_ascii_lowercase();
+        assert!(!seen.contains("upgrade") && !seen.contains("http2-settings"), "{seen}");
+    }
+    assert_eq!(proxy.edge.meters().connections.upgraded, 0);
+}
+
 /// Two parsers could disagree on where the body ends and the tunnel begins.
 #[test]
 fn an_upgrade_with_a_body_is_no_upgrade() {
