@@ -342,13 +342,13 @@ fn unknown_key(
     let homes: Vec<&str> = SECTIONS
         .iter()
         .filter(|other| other.key(text).as_ref().is_some_and(usable))
-        .map(|other| other.title)
+        .map(|other| if other.title == "The file" { "the top of the file" } else { other.title })
         .collect();
     let help = format!("keys of {label}: {}", names().collect::<Vec<_>>().join(", "));
     match homes.as_slice() {
         [] => found.local_error(place, title, "no such key", help),
         homes => {
-            found.local_error(place, title, format!("it belongs into {}", homes.join(" or ")), help)
+            found.local_error(place, title, format!("it belongs to {}", homes.join(" or ")), help)
         }
     }
 }
