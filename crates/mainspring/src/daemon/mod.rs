@@ -137,7 +137,8 @@ impl Node {
     /// Call it on the control thread.
     ///
     /// # Errors
-    /// Why it did not start; then nothing runs.
+    /// Why it did not start; then nothing was started, and what a crash had left running runs on
+    /// for the next attempt.
     pub async fn start(start: Start) -> Result<Self, StartError> {
         runtime::descriptors::raise();
         let config = start.config.clone();

@@ -48,6 +48,9 @@ fn service(report: &ServiceReport) -> ServiceStatus {
 fn service_state(report: &ServiceReport) -> (ServiceState, String) {
     let running = report.replicas.iter().any(|replica| replica.pid.is_some());
     let looping = |replica: &ReplicaReport| replica.state == orchestrator::ReplicaState::CrashLoop;
+    // Not one that is still starting: its first checks may fail.
+    let is_unhealthy =
+        |replica: &ReplicaReport| replica.state == orchestrator::ReplicaState::Unhealthy;
     if report.stopped || report.leaving {
         let state = if running { ServiceState::Stopping } else { ServiceState::Stopped };
         return (state, String::new());
@@ -71,7 +74,7 @@ fn service_state(report: &ServiceReport) -> (ServiceState, String) {
     }
     match report.replicas.iter().find(|replica| replica.last_exit.is_some()) {
         Some(replica) => (ServiceState::Down, last_words(replica)),
-        None if report.replicas.iter().any(|replica| replica.healthy == Some(false)) => {
+        None if report.replicas.iter().any(is_unhealthy) => {
             (ServiceState::Down, "no replica passes its health check".to_owned())
         }
         None => (ServiceState::Starting, String::new()),
