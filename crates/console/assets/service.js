@@ -140,7 +140,7 @@ function charting(name) {
       const history = await call("GET", `/history?service=${encodeURIComponent(name)}&minutes=${asked}`);
       if (asked === minutes) views.forEach((view) => view.update(history, asked));
     } catch {
-      // A service younger than a step has no history; the next round tries again.
+      // The node is away, or the service has gone: the next round tries again.
       views.forEach((view) => view.update(null, asked));
     }
     if (!closed && asked === minutes) timer = setTimeout(refresh, HISTORY_MS);

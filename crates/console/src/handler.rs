@@ -216,13 +216,20 @@ impl Desk {
         let minutes = query.number("minutes").unwrap_or(HISTORY_MINUTES);
         let point_count = usize::try_from(minutes * 60_000 / STEP_MS).unwrap_or(usize::MAX);
         let history = self.samples.with_record(|record| record.read(&subject, point_count));
-        match (history, subject) {
-            (Some(history), _) => respond::json(200, &history),
-            // Too early for the first point.
-            (None, Subject::Total) => respond::json(200, &crate::api::History::default()),
-            (None, Subject::Service(name) | Subject::Route(name)) => {
-                respond::problem(404, format!("there is no history of {name:?}"))
-            }
+        match history {
+            Some(history) => respond::json(200, &history),
+            // Too early for its first point.
+            None if self.exists(&subject) => respond::json(200, &crate::api::History::default()),
+            None => respond::problem(404, "there is no service or route of that name"),
+        }
+    }
+
+    fn exists(&self, subject: &Subject) -> bool {
+        let status = self.node.status();
+        match subject {
+            Subject::Total => true,
+            Subject::Service(wanted) => status.services.iter().any(|one| one.name == *wanted),
+            Subject::Route(wanted) => status.routes.iter().any(|one| one.name == *wanted),
         }
     }
 
